@@ -1,0 +1,156 @@
+"""The Arrow schemas of the dataset, written once: plan rows, decoded pieces, stem rows, source rows, coverage rows.
+
+Searchable columns first, audio last. The README's table of columns is made from `STEM_SCHEMA` (each field carries its description).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+import pyarrow as pa
+
+SCHEMA_VERSION: Final = 1
+
+MEMBER: Final = pa.struct(
+    [
+        pa.field("member_id", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),
+        pa.field("source_version", pa.string(), nullable=False),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("track", pa.int32()),  # null: every audio track
+        pa.field("start_seconds", pa.float64(), nullable=False),
+        pa.field("end_seconds", pa.float64()),  # null: to the end
+        # Set when the planner already knows that the source cannot be read: the unit commits this failure.
+        pa.field("status", pa.string()),
+        pa.field("error_class", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("stage", pa.string()),
+    ]
+)
+
+PLAN_SCHEMA: Final = pa.schema(
+    [
+        pa.field("unit_id", pa.string(), nullable=False),
+        pa.field("seconds", pa.float64()),  # known length of the unit, null when it is probed later
+        pa.field("attempt", pa.int32(), nullable=False),
+        pa.field("members", pa.list_(MEMBER), nullable=False),
+    ]
+)
+
+PIECE: Final = pa.struct(
+    [
+        pa.field("member_id", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),
+        pa.field("source_version", pa.string(), nullable=False),
+        pa.field("track", pa.int32()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error_class", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("stage", pa.string()),
+        pa.field("sample_rate", pa.int32()),
+        pa.field("channels", pa.int32()),
+        pa.field("start_seconds", pa.float64()),
+        pa.field("span_samples", pa.int64()),
+        pa.field("context_before_samples", pa.int64()),
+        pa.field("pcm", pa.large_binary()),
+    ]
+)
+
+UNIT_SCHEMA: Final = PLAN_SCHEMA.append(pa.field("pieces", pa.list_(PIECE), nullable=False))
+
+
+def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"description": description})
+
+
+EVENT: Final = pa.struct(
+    [
+        pa.field("start_seconds", pa.float64()),
+        pa.field("end_seconds", pa.float64()),
+        pa.field("presence", pa.float32()),
+    ]
+)
+
+_STEM_COLUMNS: Final = [
+    _column("stem_id", pa.string(), "hash of the source version, track, start, query content, model and settings"),
+    _column("run_id", pa.string(), "the run that committed the row"),
+    _column("unit_id", pa.string(), "the unit of work, and the name of the file"),
+    _column("source_uri", pa.string(), "where the media lies; opens with fsspec"),
+    _column("source_version", pa.string(), "etag, or size and modification time"),
+    _column("track", pa.int32(), "audio track of the source, from 0"),
+    _column("query_id", pa.string(), "id of the query in the catalog"),
+    _column("query_text", pa.string(), "the query in words"),
+    _column("start_seconds", pa.float64(), "start on the source's time line"),
+    _column("end_seconds", pa.float64(), "end, exclusive"),
+    _column("sample_rate", pa.int32(), "Hz"),
+    _column("channels", pa.int32(), "channels of the stem, as in the source"),
+    _column("presence", pa.float32(), "highest probability, over the windows of the row, that the query sounds"),
+    _column("clap_similarity", pa.float32(), "cosine between the stem's embedding and the query's"),
+    _column("loudness_lufs", pa.float32(), "integrated loudness (ITU-R BS.1770), null when too short or too quiet"),
+    _column("peak_dbfs", pa.float32(), "sample peak of the stem before gain_db"),
+    _column("gain_db", pa.float32(), "gain applied before encoding so that nothing clips; subtract it to undo"),
+    _column("energy_ratio_db", pa.float32(), "energy of the stem relative to the mixture"),
+    _column("events", pa.list_(EVENT), "active regions on the source's time line"),
+    _column("embedding", pa.list_(pa.float16()), "CLAP embedding of the stem's best window, unit length"),
+    _column("model_signature", pa.string(), "model name and hash of its weights and configuration"),
+    _column("catalog_hash", pa.string(), "hash of the catalog's content"),
+    _column("schema_version", pa.int32(), "version of this table"),
+    _column("audio", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]), "FLAC, 24 bit"),
+]
+
+
+def _huggingface_features() -> dict[str, object]:
+    """The `features` of Hugging Face `datasets`, so that `audio` is decoded on access."""
+    names = {pa.string(): "string", pa.int32(): "int32", pa.float32(): "float32", pa.float64(): "float64"}
+    features: dict[str, object] = {
+        field.name: {"dtype": names[field.type], "_type": "Value"} for field in _STEM_COLUMNS if field.type in names
+    }
+    features["events"] = {
+        "feature": {f.name: {"dtype": names[f.type], "_type": "Value"} for f in EVENT},
+        "_type": "List",
+    }
+    features["embedding"] = {"feature": {"dtype": "float16", "_type": "Value"}, "_type": "List"}
+    features["audio"] = {"_type": "Audio"}
+    return {field.name: features[field.name] for field in _STEM_COLUMNS}
+
+
+STEM_SCHEMA: Final = pa.schema(
+    _STEM_COLUMNS, metadata={"huggingface": json.dumps({"info": {"features": _huggingface_features()}})}
+)
+
+SOURCE_SCHEMA: Final = pa.schema(
+    [
+        _column("source_uri", pa.string(), "where the media lies"),
+        _column("source_version", pa.string(), "etag, or size and modification time"),
+        _column("track", pa.int32(), "audio track, null when the source as a whole failed or has none"),
+        _column("status", pa.string(), "ok, partial, no_audio, unreadable or failed"),
+        _column("error_class", pa.string(), "short name of what went wrong"),
+        _column("message", pa.string(), "what went wrong, for a person"),
+        _column("stage", pa.string(), "where it went wrong"),
+        _column("attempts", pa.int32(), "how often it was tried"),
+        _column("seconds", pa.float64(), "seconds of audio decoded"),
+        _column("sample_rate", pa.int32(), "Hz, of the stems"),
+        _column("channels", pa.int32(), "channels of the track"),
+        _column("stems", pa.int64(), "stem rows written"),
+    ]
+)
+
+COVERAGE_SCHEMA: Final = pa.schema(
+    [
+        _column("unit_id", pa.string(), "unit of work"),
+        _column("source_uri", pa.string(), "where the media lies"),
+        _column("track", pa.int32(), "audio track"),
+        _column("query_id", pa.string(), "id of the query"),
+        _column("start_seconds", pa.float64(), "start of the span"),
+        _column("end_seconds", pa.float64(), "end of the span, exclusive"),
+        _column("windows", pa.int64(), "windows looked at"),
+        _column("windows_passed", pa.int64(), "windows whose presence passed the gate"),
+        _column("windows_silent", pa.int64(), "windows of digital silence, never shown to the network"),
+        _column("presence_max", pa.float32(), "highest presence"),
+        _column("window_starts", pa.list_(pa.float64()), "start of every window's kept part, in seconds"),
+        _column("window_presence", pa.list_(pa.float32()), "presence of every window"),
+        _column("outcome", pa.string(), "present, not_present, too_quiet or failed"),
+        _column("stems", pa.int64(), "stem rows written"),
+    ]
+)
