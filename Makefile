@@ -1,0 +1,48 @@
+# Every target sets up what it needs, into .venv; the second call is instant.
+#   make demo TORCH_INDEX_URL=...   take torch from another wheel index (PyTorch's CPU index, say)
+#   make test PYTHON=python3.12     choose the Python of a new .venv
+#   make test ARGS="-k catalog"     hand arguments on to pytest (or to the demo, or to the benchmark)
+
+VENV ?= .venv
+ARGS ?=
+PY   := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+export VENV PYTHON TORCH_INDEX_URL
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format bench clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt .ci/bootstrap
+	@.ci/bootstrap
+	@touch $@
+
+setup: $(READY)  ## install everything: .venv, and ffmpeg where it is missing
+	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || .ci/bootstrap ffmpeg
+
+demo: setup  ## a one-minute archive of known sounds: extract its stems, score them, name the report
+	$(PY) -m workflows.demo $(ARGS)
+
+test: setup  ## the tests, without the slow ones
+	$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup  ## all tests
+	$(PY) -m pytest $(ARGS)
+
+lint: setup  ## ruff, and mypy --strict on model/ and operators/
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: setup  ## let ruff put the code in order
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: setup  ## speed of the separator and of the pipeline on this machine: every file of bench/ in turn
+	@set -e; for file in bench/*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS); done
+
+clean:  ## remove .venv, caches and the demo's output
+	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
