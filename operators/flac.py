@@ -67,7 +67,8 @@ def encode_flac(samples: Samples, sample_rate: int) -> EncodedStem:
         raise ValueError(f"{samples.shape = } holds NaN or infinity; FLAC cannot")
     gain_db = clipping_gain_db(peak)
     # The column is float32: what is applied is exactly what a reader will undo.
-    scale = np.float32(2.0**23 * 10 ** (float(np.float32(gain_db)) / 20))
+    scale = 2.0**23 * 10 ** (float(np.float32(gain_db)) / 20)
+    factor = np.float64(scale) if gain_db else np.float32(scale)  # 2^23 alone is exact in float32
     buffer = io.BytesIO()
     with soundfile.SoundFile(
         buffer,
@@ -79,7 +80,7 @@ def encode_flac(samples: Samples, sample_rate: int) -> EncodedStem:
         compression_level=COMPRESSION_LEVEL,
     ) as file:
         for start in range(0, samples.shape[1], BLOCK_SAMPLES):
-            steps = np.multiply(samples[:, start : start + BLOCK_SAMPLES].T, scale, order="C")
+            steps = np.multiply(samples[:, start : start + BLOCK_SAMPLES].T, factor, order="C")
             pcm = np.rint(steps, out=steps).astype(np.int32)
             file.write(np.left_shift(pcm, 8, out=pcm))  # 24 bits in the upper part of 32
     return EncodedStem(buffer.getvalue(), gain_db)

@@ -1,0 +1,189 @@
+"""Datasets made in code through the real writer: no network, no media, sounds whose shape is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.flac import encode_flac
+from operators.measure import measure
+from operators.records import CoverageRecord, SourceRecord, UnitRecord
+from operators.schema import PLAN_SCHEMA
+from operators.unit_file import CommittedFile, UnitFileWriter
+from operators.whole_file import place
+
+SAMPLE_RATE = 8000
+WINDOW_SECONDS = 8.0
+STRETCH_SECONDS = 60.0
+
+
+@dataclass
+class Member:
+    """One member of a unit and what shall have become of it."""
+
+    uri: str
+    seconds: float = 20.0
+    start: float = 0.0
+    track: int | None = 0
+    status: str = "ok"
+    error_class: str | None = None
+    message: str | None = None
+    channels: int = 1
+    present: tuple[str, ...] = ("dog",)
+    version: str = "v1"
+    member_id: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.member_id = self.member_id or f"m:{self.uri}:{self.version}:{self.track}:{self.start:g}"
+
+
+def tone(seconds: float, hertz: float, channels: int = 1, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """A tone that swells and fades once a second: `float32[C, T]`."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    wave = 0.3 * np.sin(2 * np.pi * hertz * time) * np.sin(np.pi * time) ** 2
+    return np.repeat(wave[None], channels, axis=0).astype(np.float32)
+
+
+def stem_rows(unit_id: str, member: Member, query: str, run_id: str = "run-1") -> list[dict[str, Any]]:
+    """The rows of one query in one member: a stretch a minute."""
+    rows = []
+    for start in np.arange(0, member.seconds, STRETCH_SECONDS):
+        seconds = min(STRETCH_SECONDS, member.seconds - start)
+        stem = tone(seconds, 300 + 40 * len(query), member.channels)
+        measures = measure(stem, stem + tone(seconds, 1500, member.channels), SAMPLE_RATE)
+        encoded = encode_flac(stem, SAMPLE_RATE)
+        begin = float(member.start + start)
+        stem_id = f"{member.uri}|{member.version}|{member.track}|{query}|{begin:g}"
+        rows.append(
+            {
+                "stem_id": stem_id,
+                "run_id": run_id,
+                "unit_id": unit_id,
+                "source_uri": member.uri,
+                "source_version": member.version,
+                "track": member.track,
+                "query_id": query,
+                "query_text": f"the sound of {query}",
+                "start_seconds": begin,
+                "end_seconds": begin + seconds,
+                "sample_rate": SAMPLE_RATE,
+                "channels": member.channels,
+                "presence": 0.9,
+                "clap_similarity": 0.5,
+                "loudness_lufs": measures.loudness_lufs,
+                "peak_dbfs": measures.peak_dbfs,
+                "gain_db": encoded.gain_db,
+                "energy_ratio_db": measures.energy_ratio_db,
+                "events": [{"start_seconds": begin + 1, "end_seconds": begin + 3, "presence": 0.9}],
+                "embedding": np.full(8, 8**-0.5, np.float16),
+                "model_signature": "mini-0123",
+                "catalog_hash": "c0ffee",
+                "schema_version": 1,
+                "audio": {"bytes": encoded.data, "path": "stem.flac"},
+            }
+        )
+    return rows
+
+
+def coverage_of(member: Member, query: str, stems: int) -> CoverageRecord:
+    starts = np.arange(0, member.seconds, WINDOW_SECONDS)
+    presence = [0.05 + 0.85 * (query in member.present) * float(np.sin(0.7 * k + 1) ** 2) for k in range(len(starts))]
+    return CoverageRecord(
+        source_uri=member.uri,
+        track=member.track or 0,
+        query_id=query,
+        start_seconds=member.start,
+        end_seconds=member.start + member.seconds,
+        windows=len(starts),
+        windows_passed=sum(value > 0.5 for value in presence),
+        windows_silent=0,
+        presence_max=max(presence, default=0.0),
+        window_starts=[member.start + float(start) for start in starts],
+        window_presence=presence,
+        outcome="present" if stems else "not_present",
+        stems=stems,
+    )
+
+
+def commit_unit(
+    out_uri: str,
+    unit_id: str,
+    members: list[Member],
+    *,
+    queries: tuple[str, ...] = ("dog", "rain"),
+    attempt: int = 1,
+    run_id: str = "run-1",
+    wall_seconds: float = 2.0,
+    **writer: Any,
+) -> CommittedFile:
+    """Commits a unit as the separate stage would."""
+    sources, coverage = [], []
+    with UnitFileWriter(out_uri, unit_id, **writer) as file:
+        for member in members:
+            stems = 0
+            for query in queries if member.status in ("ok", "partial") else ():
+                rows = stem_rows(unit_id, member, query, run_id) if query in member.present else []
+                for row in rows:
+                    file.write(row)
+                stems += len(rows)
+                coverage.append(coverage_of(member, query, len(rows)))
+            heard = member.status in ("ok", "partial")
+            sources.append(
+                SourceRecord(
+                    member_id=member.member_id,
+                    source_uri=member.uri,
+                    source_version=member.version,
+                    track=member.track if heard else member.fields.get("track"),
+                    start_seconds=member.start,
+                    seconds=member.seconds if heard else 0.0,
+                    sample_rate=SAMPLE_RATE if heard else None,
+                    channels=member.channels if heard else None,
+                    status=member.status,
+                    error_class=member.error_class,
+                    message=member.message,
+                    stage=None if member.status == "ok" else "decode",
+                    stems=stems,
+                )
+            )
+        record = UnitRecord(
+            unit_id=unit_id,
+            run_id=run_id,
+            attempt=attempt,
+            member_ids=[member.member_id for member in members],
+            sources=sources,
+            coverage=coverage,
+            wall_seconds=wall_seconds,
+        )
+        return file.commit(record)
+
+
+def write_plan(out_uri: str, units: dict[str, list[Member]], name: str = "run-1") -> None:
+    """OUT/plan/<name>.parquet for these units."""
+    rows = [
+        {
+            "unit_id": unit_id,
+            "seconds": sum(member.seconds for member in members),
+            "attempt": 1,
+            "members": [
+                {
+                    "member_id": member.member_id,
+                    "source_uri": member.uri,
+                    "source_version": member.version,
+                    "track": member.track,
+                    "start_seconds": member.start,
+                    "end_seconds": member.start + member.seconds,
+                }
+                for member in members
+            ],
+        }
+        for unit_id, members in units.items()
+    ]
+    folder = place(out_uri) / "plan"
+    folder.fs.makedirs(folder.path, exist_ok=True)
+    with folder.fs.open(f"{folder.path}/{name}.parquet", "wb") as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema=PLAN_SCHEMA), file)
