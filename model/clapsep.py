@@ -1,0 +1,170 @@
+"""CLAPSep: a mixture encoder with taps, and a decoder that FiLMs every tap with a CLAP embedding of the query.
+
+    taps    = encoder(log-mel(mixture))                                  coarse first, query independent
+    h       = 0;  for each tap x:  h = LN( gamma(e) * W x + beta(e) + up(h) );  h = h + MLP(h)
+    mask    = sigmoid( spread( patches(h) ) )                            per mel band, interpolated to bins
+    stem    = ISTFT( mask * |X| * phase(X) )
+
+Source: CLAPSep (arXiv 2402.17455, section III): encoder taps, "SkipTrans" (FiLM on a projected tap, plus the path from below, then
+layer norm), magnitude mask with the mixture's phase, positive and negative embedding concatenated and L2-normalised.
+Our choice in the small configuration: the encoder is a convolutional U-Net whose *upward* maps are the taps, so the decoder can be
+pointwise and a further query costs a few per cent of the first; a presence head reads activity per frame from the coarse maps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.mel import MelScale
+from model.mixture_encoder import MixtureEncoder
+from model.separator import Condition, Features, Mask, Separator
+from model.spectrum import Stft, StftConfig
+
+
+@dataclass(frozen=True)
+class CLAPSepConfig:
+    """Shape of the network. Stored in the checkpoint; two networks of one config load each other's weights."""
+
+    sample_rate: int = 32_000
+    window_samples: int = 320_000
+    n_fft: int = 2048
+    hop_samples: int = 512
+    bands: int = 64
+    embedding: int = 256
+    """D of one half of the condition; the network sees 2 D."""
+    widths: tuple[int, ...] = (48, 96, 160, 256)
+    deep_blocks: int = 2
+    decoder_widths: tuple[int, ...] = (32, 64, 96, 128)
+    """Widths of the query-dependent maps, fine first, one per encoder level."""
+    activity: int = 128
+
+
+class SkipTrans(nn.Module):
+    """One decoder stage: LN(FiLM(W x, e) + below), then a residual pointwise MLP.
+
+    `project` runs once per window; `forward` once per (window, query) pair.
+    """
+
+    def __init__(self, inputs: int, width: int, condition: int, below: int | None) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(inputs, width, 1)
+        self.gamma = nn.Linear(condition, width)
+        self.beta = nn.Linear(condition, width)
+        self.below = None if below is None else nn.Linear(below, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def forward(self, projected: Tensor, e: Tensor, below: Tensor | None) -> Tensor:
+        """`projected` [B, H, W, d], `e` [B, 2 D], `below` [B, H/2, W/2, d'] -> [B, H, W, d]."""
+        h = projected * (1.0 + self.gamma(e))[:, None, None] + self.beta(e)[:, None, None]
+        if below is not None and self.below is not None:
+            small = self.below(below)
+            h = h + small.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+        h = self.norm(h)
+        out: Tensor = h + self.mlp(h)
+        return out
+
+
+class CLAPSep(Separator):
+    """Query-conditioned separator; see the module's docstring for the equation."""
+
+    def __init__(self, config: CLAPSepConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sample_rate = config.sample_rate
+        self.window_samples = config.window_samples
+        stft = StftConfig(config.n_fft, config.hop_samples)
+        self.stft = Stft(stft)
+        self.mel = MelScale(bands=config.bands, bins=stft.bins, sample_rate=config.sample_rate)
+        self.band_norm = nn.BatchNorm1d(config.bands)
+        self.encoder = MixtureEncoder(config.widths, bands=config.bands, deep_blocks=config.deep_blocks)
+        condition = 2 * config.embedding
+        self.query = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
+        below: list[int | None] = [None, *reversed(config.decoder_widths[1:])]
+        self.stages = nn.ModuleList(
+            SkipTrans(inputs, width, condition, under)
+            for inputs, width, under in zip(reversed(config.widths), reversed(config.decoder_widths), below, strict=True)
+        )
+        self.patches = nn.Linear(config.decoder_widths[0], 4)
+        coarse, middle = config.widths[-1], config.widths[-2]
+        self.activity_maps = nn.Sequential(
+            nn.Linear(coarse + middle, 2 * config.activity), nn.SiLU(), nn.Linear(2 * config.activity, config.activity)
+        )
+        self.activity_query = nn.Sequential(
+            nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, config.activity)
+        )
+        self.activity_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.activity_bias = nn.Parameter(torch.tensor(-4.0))
+
+    def analyse(self, mixture: Tensor) -> Tensor:
+        return self.stft.analyse(mixture)
+
+    def encode(self, mixture: Tensor) -> Features:
+        return self.encode_spectrum(self.stft.analyse(mixture))
+
+    def encode_spectrum(self, spectrum: Tensor) -> Features:
+        """Features of a mono mixture's complex spectrum [B, F, N]; the level of the window does not matter."""
+        maps = self.encoder(self._image(spectrum))
+        coarse, middle = maps[0], maps[1]
+        whole = (coarse.mean(dim=2) + coarse.amax(dim=2)).repeat_interleave(2, dim=-1)
+        rows = torch.cat([whole, middle.mean(dim=2) + middle.amax(dim=2)], dim=1)  # (B, d, N')
+        activity = self.activity_maps(rows.transpose(1, 2)).transpose(1, 2)  # (B, A, N')
+        projected = tuple(
+            stage.project(tap).permute(0, 2, 3, 1).contiguous() for stage, tap in zip(self.stages, maps, strict=True)
+        )
+        return Features(projected, activity)
+
+    def activity_logits(self, features: Features, condition: Condition) -> Tensor:
+        """Log odds per frame that a query sounds: Tensor[B, Q, N']."""
+        with torch.autocast(features.activity.device.type, enabled=False):
+            query = functional.normalize(self.activity_query(condition.embedding.float()), dim=-1)  # (Q, A)
+            frames = functional.normalize(features.activity.float(), dim=1)  # (B, A, N')
+            return self.activity_scale.exp() * torch.einsum("qa,ban->bqn", query, frames) + self.activity_bias
+
+    def activity(self, features: Features, condition: Condition) -> Tensor:
+        return torch.sigmoid(self.activity_logits(features, condition))
+
+    def presence(self, features: Features, condition: Condition) -> Tensor:
+        return torch.sigmoid(self.presence_logits(features, condition))
+
+    def presence_logits(self, features: Features, condition: Condition) -> Tensor:
+        """Log odds that a query sounds anywhere in the window, Tensor[B, Q]: the mean of the three most active frames."""
+        logits = self.activity_logits(features, condition)
+        return logits.topk(min(3, logits.shape[-1]), dim=-1).values.mean(dim=-1)
+
+    def mask(self, features: Features, condition: Condition) -> Mask:
+        return Mask(self.mel.to_bins(torch.sigmoid(self.mask_logits(features, condition))))
+
+    def mask_logits(self, features: Features, condition: Condition) -> Tensor:
+        """Log odds per mel band and frame, Tensor[B, M, N]."""
+        e = self.query(condition.embedding)
+        h: Tensor | None = None
+        for stage, projected in zip(self.stages, features.maps, strict=True):
+            h = stage(projected, e, h)
+        assert h is not None
+        patches = self.patches(h).float()  # (B, M/2, N/2, 4)
+        batch, rows, columns, _ = patches.shape
+        image = patches.reshape(batch, rows, columns, 2, 2).permute(0, 1, 3, 2, 4)
+        return image.reshape(batch, 2 * rows, 2 * columns)
+
+    def apply(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
+        frames = spectrum.shape[-1]
+        return self.stft.synthesise(spectrum * mask.magnitude[:, None, :, :frames], samples)
+
+    def _image(self, spectrum: Tensor) -> Tensor:
+        """Level-normalised log-mel and its change in time, [B, 2, M, N padded to the encoder's stride]."""
+        with torch.autocast(spectrum.device.type, enabled=False):
+            level = self.mel.log_mel(spectrum)
+            loudest = torch.log10((10.0**level).mean(dim=(1, 2), keepdim=True) + 1e-10)
+            image = (level - loudest).clamp(-7.0, 4.0)  # in units of 10 dB; the window's mean power is 0
+            image = self.band_norm(image)
+            extra = -image.shape[-1] % self.encoder.stride
+            image = functional.pad(image, (0, extra), value=-2.0)
+            change = functional.pad(image[..., 1:] - image[..., :-1], (1, 0))
+            both = torch.stack([image, change], dim=1)
+            return both.contiguous(memory_format=torch.channels_last)

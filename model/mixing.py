@@ -1,0 +1,64 @@
+"""Mixtures made on the fly: crops with sound in them, levels in dB, and the declipping rule of the evaluation lists."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+Audio = NDArray[np.float32]
+
+
+def lively_crop(clip: Audio, samples: int, generator: np.random.Generator, *, tries: int = 3) -> Audio:
+    """`samples` of `clip`, the loudest of a few random crops; a shorter clip is set at a random place in silence."""
+    if len(clip) <= samples:
+        out = np.zeros(samples, dtype=np.float32)
+        start = int(generator.integers(0, samples - len(clip) + 1))
+        out[start : start + len(clip)] = clip
+        return out
+    starts = generator.integers(0, len(clip) - samples + 1, size=tries)
+    crops = [clip[start : start + samples] for start in starts]
+    return max(crops, key=lambda crop: float(np.square(crop[::8]).sum())).copy()
+
+
+def mix_at_snr(target: Audio, noise: Audio, snr_db: float) -> tuple[Audio, Audio, Audio]:
+    """(target, scaled noise, mixture) with mean power ratio `snr_db`; all three scaled by 0.9 / peak when the mixture exceeds 1.
+
+    A silent noise stays silent. The rule is the one of the development list.
+    """
+    target_power, noise_power = float(np.mean(np.square(target))), float(np.mean(np.square(noise)))
+    gain = np.sqrt(target_power / noise_power / 10.0 ** (snr_db / 10.0)) if noise_power > 0.0 else 0.0
+    noise = (noise * np.float32(gain)).astype(np.float32)
+    mixture = target + noise
+    peak = float(np.abs(mixture).max(initial=0.0))
+    if peak > 1.0:
+        scale = np.float32(0.9 / peak)
+        return target * scale, noise * scale, mixture * scale
+    return target, noise, mixture
+
+
+def vary(clip: Audio, generator: np.random.Generator) -> Audio:
+    """The clip at another speed (+-12 %), through a gentle random tilt and peak of its spectrum, at times of reversed polarity.
+
+    All linear operations, so that a mixture of varied sources has varied sources as its truth.
+    """
+    if generator.random() < 0.5:
+        speed = float(generator.uniform(0.88, 1.13))
+        positions = np.arange(0, len(clip) - 1, speed)
+        clip = np.interp(positions, np.arange(len(clip)), clip).astype(np.float32)
+    if generator.random() < 0.5 and len(clip) > 64:
+        size = fft.next_fast_len(len(clip), real=True)
+        octaves = np.linspace(0.0, 1.0, size // 2 + 1, dtype=np.float32) ** 0.4
+        centre, width = generator.uniform(0.2, 0.9), generator.uniform(0.05, 0.3)
+        bump = np.exp(-np.square((octaves - np.float32(centre)) / np.float32(width)))
+        gain_db = np.float32(generator.uniform(-6, 6)) * (octaves - 0.6) + np.float32(generator.uniform(-6, 6)) * bump
+        spectrum = fft.rfft(clip, size) * 10.0 ** (gain_db / 20.0)
+        clip = fft.irfft(spectrum, size)[: len(clip)].astype(np.float32)
+    return -clip if generator.random() < 0.5 else clip
+
+
+def varied_crop(clip: Audio, samples: int, generator: np.random.Generator) -> Audio:
+    """`samples` of a variation of `clip` (see `vary`), from a lively place."""
+    surplus = int(samples * 1.14)
+    part = lively_crop(clip, surplus, generator) if len(clip) > surplus else clip
+    return lively_crop(vary(part, generator), samples, generator)

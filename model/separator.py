@@ -1,0 +1,108 @@
+"""The interface of every separator, and the value objects that pass through it.
+
+    spectrum   = separator.analyse(mixture)              once per window and channel
+    features   = separator.encode(mono)                  once per window, whatever the number of queries
+    presence   = separator.presence(features, condition) every (window, query) pair: the gate
+    mask       = separator.mask(features, condition)     only the pairs that pass, in mixed batches
+    stems      = separator.apply(mask, spectrum, T)      per pair, every channel
+
+Shape letters: B batch (windows, or pairs), C channel, T sample, F bin, N frame, Q query, D embedding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a network is told to extract: one row per query, or per (window, query) pair.
+
+    `embedding`: Tensor[B, D], unit length, positive half first, negative half second (zeros where there is none).
+    """
+
+    embedding: Tensor
+
+    def __post_init__(self) -> None:
+        if self.embedding.ndim != 2:
+            raise ValueError(f"a condition is [B, D], got {tuple(self.embedding.shape) = }")
+
+    def __len__(self) -> int:
+        return self.embedding.shape[0]
+
+    def select(self, rows: Tensor) -> Condition:
+        """The rows of these indices, in their order (repeats allowed)."""
+        return Condition(self.embedding.index_select(0, rows))
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything about windows that does not depend on the query.
+
+    `maps`: per resolution Tensor[B, d, H, W], coarse first. `activity`: Tensor[B, A, N'], what presence is read from.
+    """
+
+    maps: tuple[Tensor, ...]
+    activity: Tensor
+
+    def __len__(self) -> int:
+        return self.activity.shape[0]
+
+    def select(self, rows: Tensor) -> Features:
+        """The windows of these indices, in their order (repeats allowed)."""
+        return Features(tuple(m.index_select(0, rows) for m in self.maps), self.activity.index_select(0, rows))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A magnitude mask per pair: Tensor[B, F, N] in [0, 1]. The phase is the mixture's."""
+
+    magnitude: Tensor
+
+
+class Separator(nn.Module, ABC):
+    """A network that separates what a condition describes from a mixture of a fixed window length."""
+
+    sample_rate: int
+    window_samples: int
+
+    @abstractmethod
+    def analyse(self, mixture: Tensor) -> Tensor:
+        """Complex spectrum [B, C, F, N] of `mixture` [B, C, T]."""
+
+    @abstractmethod
+    def encode(self, mixture: Tensor) -> Features:
+        """Features of mono windows `mixture` [B, T]; the expensive part, paid once per window."""
+
+    @abstractmethod
+    def activity(self, features: Features, condition: Condition) -> Tensor:
+        """Probability per frame that a query sounds: Tensor[B, Q, N'] for B windows and Q conditions."""
+
+    @abstractmethod
+    def presence(self, features: Features, condition: Condition) -> Tensor:
+        """Probability that a query sounds anywhere in the window: Tensor[B, Q]."""
+
+    @abstractmethod
+    def mask(self, features: Features, condition: Condition) -> Mask:
+        """Masks of pairs: row i of `condition` applied to window i of `features`."""
+
+    @abstractmethod
+    def apply(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
+        """Stems [B, C, samples]: row i of `mask` applied to every channel of row i of `spectrum` [B, C, F, N]."""
+
+    def forward(self, mixture: Tensor, condition: Condition) -> Tensor:
+        """Stems [B, T] of mono mixtures [B, T], one condition each. For training and for notebooks."""
+        if mixture.shape[0] != len(condition):
+            raise ValueError(f"one condition per mixture, got {len(condition)} for {mixture.shape[0]} mixtures")
+        spectrum = self.analyse(mixture[:, None])
+        return self.apply(self.mask(self.encode(mixture), condition), spectrum, mixture.shape[-1])[:, 0]
+
+
+def all_pairs(windows: int, queries: int) -> tuple[Tensor, Tensor]:
+    """Window and query index of every pair, window major: two Tensors[windows * queries]."""
+    grid = torch.cartesian_prod(torch.arange(windows), torch.arange(queries)).reshape(-1, 2)
+    return grid[:, 0], grid[:, 1]

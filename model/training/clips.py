@@ -1,0 +1,88 @@
+"""Clips in memory with their labels and wordings, and a fair draw among them.
+
+Waveforms are int16 at the model's rate (two hours of sound are 460 MB). Labels with many clips are drawn more often than labels with one,
+but far less than in proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.mixing import Audio
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording: its label and its sound, int16 mono."""
+
+    label: str
+    sound: NDArray[np.int16]
+
+    @property
+    def audio(self) -> Audio:
+        """The sound as float32 in [-1, 1)."""
+        return self.sound.astype(np.float32) / np.float32(32768.0)
+
+
+class ClipLibrary:
+    """Clips by label, wordings by label, and groups: words that cover several labels ("someone speaking").
+
+    `wordings`: label -> captions. `groups`: name -> (labels, captions).
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        wordings: Mapping[str, Sequence[str]],
+        groups: Mapping[str, tuple[Sequence[str], Sequence[str]]],
+        *,
+        power: float = 0.6,
+        cap: int = 40,
+    ) -> None:
+        self.clips = list(clips)
+        self.labels = sorted({clip.label for clip in clips})
+        missing = [label for label in self.labels if not wordings.get(label)]
+        if missing:
+            raise ValueError(f"labels without a caption: {missing[:5]} ({len(missing)} in all); add them to the captions file")
+        self.wordings = {label: list(wordings[label]) for label in self.labels}
+        self.groups = {name: (frozenset(labels), list(captions)) for name, (labels, captions) in groups.items()}
+        self.of_label = {label: [i for i, clip in enumerate(clips) if clip.label == label] for label in self.labels}
+        counts = np.array([min(cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
+        self.weights = counts**power / (counts**power).sum()
+        self.captions = sorted({c for cs in self.wordings.values() for c in cs} | {c for _, cs in self.groups.values() for c in cs})
+        self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
+
+    def draw_label(self, generator: np.random.Generator, *, besides: Sequence[str] = ()) -> str:
+        """A label, none of `besides`."""
+        while True:
+            label = self.labels[int(generator.choice(len(self.labels), p=self.weights))]
+            if label not in besides:
+                return label
+
+    def draw_clip(self, label: str, generator: np.random.Generator) -> int:
+        """Index of a clip of the label."""
+        return int(generator.choice(self.of_label[label]))
+
+    def draw_caption(self, label: str, generator: np.random.Generator, *, others: Sequence[str] = (), group_share: float = 0.12) -> str:
+        """A wording of the label; at times one of a group it belongs to, if no label of `others` belongs to it too."""
+        if generator.random() < group_share:
+            fitting = [
+                captions
+                for labels, captions in self.groups.values()
+                if label in labels and not any(other in labels for other in others)
+            ]
+            if fitting:
+                captions = fitting[int(generator.integers(len(fitting)))]
+                return captions[int(generator.integers(len(captions)))]
+        own = self.wordings[label]
+        return own[int(generator.integers(len(own)))]
+
+    def fits(self, caption: str, label: str) -> bool:
+        """True when the caption is a wording of the label or of a group that holds it."""
+        return caption in self.wordings[label] or any(
+            label in labels and caption in captions for labels, captions in self.groups.values()
+        )
