@@ -41,7 +41,7 @@ format: setup  ## let ruff put the code in order
 	$(PY) -m ruff format .
 
 bench: setup  ## speed of the separator and of the pipeline on this machine: every file of bench/ in turn
-	@set -e; for file in bench/*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS); done
+	@set -e; for file in $(sort $(wildcard bench/*.py)); do echo "== $$file"; $(PY) "$$file" $(ARGS); done
 
 clean:  ## remove .venv, caches and the demo's output
 	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
