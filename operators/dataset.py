@@ -202,7 +202,8 @@ def remove_superseded(out_uri: str, ledger: Ledger | None = None) -> int:
     usual case.
     """
     ledger = ledger if ledger is not None else read_ledger(out_uri)
-    return sum(_rewrite_without(out_uri, unit_id, members) for unit_id, members in sorted(ledger.superseded.items()))
+    units = sorted(unit_id for unit_id, stems in ledger.superseded_stems.items() if stems)
+    return sum(_rewrite_without(out_uri, unit_id, ledger.superseded[unit_id]) for unit_id in units)
 
 
 def _rewrite_without(out_uri: str, unit_id: str, superseded: set[str]) -> int:
@@ -210,8 +211,6 @@ def _rewrite_without(out_uri: str, unit_id: str, superseded: set[str]) -> int:
     record = read_record(file, int(file.fs.size(file.path)))
     gone = {(source.source_uri, source.track) for source in record.sources if source.member_id in superseded}
     stems = sum(source.stems for source in record.sources if source.member_id in superseded)
-    if not stems:
-        return 0
     if set(record.member_ids) <= superseded:
         file.fs.rm_file(file.path)
         return stems

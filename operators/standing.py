@@ -12,6 +12,7 @@ A member is committed again when an earlier try failed, or when two runs worked 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -92,6 +93,8 @@ class Ledger:
     members: dict[str, Entry] = field(default_factory=dict)
     superseded: dict[str, set[str]] = field(default_factory=dict)
     """unit_id -> its members whose record no longer counts."""
+    superseded_stems: Counter[str] = field(default_factory=Counter)
+    """unit_id -> stem rows of these members, which `remove_superseded` takes out."""
     units: int = 0
     wall_seconds: float = 0.0
 
@@ -107,6 +110,7 @@ class Ledger:
                 entry.attempts = known.attempts = max(known.attempts, record.attempt)
                 loser = min(known, entry, key=lambda candidate: candidate.precedence)
                 self.superseded.setdefault(loser.unit_id, set()).add(member_id)
+                self.superseded_stems.update({loser.unit_id: sum(source.stems for source in loser.sources)})
                 if loser is entry:
                     continue
             self.members[member_id] = entry
