@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PIPE_BYTES: Final = 1 << 20  # the kernel's limit for ordinary users; with 64 KiB a decode is 10 % slower
-STDERR_BYTES: Final = 1 << 16  # what is kept of a process that complains without end
+STDERR_BYTES: Final = 1 << 16  # what is read of a decode that complains without end
 PROTOCOLS: Final = "file,subfile,http,tcp"  # a playlist in disguise must not reach anything else
 
 
@@ -48,7 +48,7 @@ def run(command: Sequence[str], timeout_seconds: float) -> Finished:
         raise MediaTimeoutError(f"{command[0]} gave no answer within {timeout_seconds:g} s") from None
     finally:
         _kill_group(process)
-    return Finished(process.returncode, stdout, stderr[-STDERR_BYTES:].decode(errors="replace"))
+    return Finished(process.returncode, stdout, stderr.decode(errors="replace"))
 
 
 class PcmPipe:

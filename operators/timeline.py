@@ -17,7 +17,7 @@ import ffmpeg
 from operators import ffmpeg_process
 from operators.probe import Track
 
-LOOK_FRAMES: Final = 12
+LOOK_SECONDS: Final = 1.0
 # Decoders that give, after a second of warming up, the very samples of an uninterrupted decode, and containers whose
 # seek arrives where it says: measured, difference 0.0 (test_decode.py). Not here: AAC (the noise it substitutes depends
 # on every frame before; 5e-2), AC-3 (dither, 6e-2), MP2 (5e-5), Ogg and transport streams (no index to seek by).
@@ -48,11 +48,19 @@ def can_seek(track: Track) -> bool:
     return codec_is_exact and track.container.split(",")[0] in _SEEKABLE_CONTAINERS
 
 
-def look(address: str, track: Track, seek_seconds: int | None, timeout_seconds: float) -> Frames | None:
-    """The first frames at the start (None) or after a seek to a whole second; None when there are none."""
+def look(
+    address: str, track: Track, seek_seconds: int | None, timeout_seconds: float, *, until_seconds: float = LOOK_SECONDS
+) -> Frames | None:
+    """The frames from the start (None) of the track, or from where a seek to a whole second arrives.
+
+    The last one is `until_seconds` after the track's start, or after the second that was sought.
+    None when there are none.
+    """
+    if seek_seconds is None:
+        until_seconds += track.start_seconds
     seek = {} if seek_seconds is None else {"ss": seek_seconds, "noaccurate_seek": None}
     source = ffmpeg.input(address, protocol_whitelist=ffmpeg_process.PROTOCOLS, **seek)[f"a:{track.index}"]
-    shown = source.output("-", af="ashowinfo", format="null", **{"frames:a": LOOK_FRAMES})
+    shown = source.output("-", af=f"ashowinfo,atrim=end={until_seconds}", format="null")
     command = shown.global_args("-v", "info", "-hide_banner", "-nostats", "-nostdin").compile()
     said = ffmpeg_process.run(command, timeout_seconds).stderr
     found = [(int(m[1]), int(m[2]), int(m[3])) for m in _FRAME.finditer(said)]
@@ -69,18 +77,32 @@ def first_sample(track: Track, start: Frames) -> int:
     return max(0, start.frames[0].pts + shift_samples)
 
 
-def arrival_sample(track: Track, start: Frames, there: Frames, seek_seconds: int) -> int | None:
-    """The sample of the time line that the first frame after a seek begins with, or None when it is not certain."""
+@dataclass(frozen=True)
+class Arrival:
+    """Where a seek arrives: the first frame begins with `sample` of the source's time line.
+
+    `by_pts`: timestamps are exact, too; otherwise only the number of samples since the first frame is.
+    """
+
+    sample: int
+    by_pts: bool
+
+
+def arrival_of(track: Track, start: Frames, there: Frames, seek_seconds: int) -> Arrival | None:
+    """Where a seek arrived, or None when that is not certain; `there` reaches to where samples are wanted."""
     rate = start.sample_rate
     if there.sample_rate != rate:
         return None
     origin = first_sample(track, start)
     if (1 / (track.time_base * rate)).denominator == 1:
-        return there.frames[0].pts - start.frames[0].pts + seek_seconds * rate + origin
+        sample = there.frames[0].pts - start.frames[0].pts + seek_seconds * rate + origin
+        return Arrival(sample, by_pts=True)
     return _arrival_by_frames(track.time_base, origin, start, there, seek_seconds)
 
 
-def _arrival_by_frames(time_base: Fraction, origin: int, start: Frames, there: Frames, seek_seconds: int) -> int | None:
+def _arrival_by_frames(
+    time_base: Fraction, origin: int, start: Frames, there: Frames, seek_seconds: int
+) -> Arrival | None:
     """Frame i after the first begins at origin + (length of the first) + (i - 1) * length; timestamps only choose i.
 
     The first frame is left out: a decoder may cut its priming samples off.
@@ -97,4 +119,4 @@ def _arrival_by_frames(time_base: Fraction, origin: int, start: Frames, there: F
     index = round(statistics.median(offsets) / length)
     if length < 8 * tick_samples or max(abs(offset - index * length) for offset in offsets) > 2.5 * tick_samples:
         return None
-    return second + index * length - there.frames[0].samples
+    return Arrival(second + index * length - there.frames[0].samples, by_pts=False)

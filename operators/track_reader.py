@@ -16,7 +16,7 @@ import ffmpeg
 from operators import ffmpeg_process
 from operators.ffmpeg_process import PcmPipe
 from operators.probe import Track
-from operators.timeline import arrival_sample, can_seek, first_sample, look
+from operators.timeline import arrival_of, can_seek, first_sample, look
 
 SEEK_FROM_SECONDS: Final = 30.0  # a seek costs two looks of 0.08 s; decoding 30 s costs as much
 SEEK_LEAD_SECONDS: Final = (
@@ -149,16 +149,19 @@ def _by_seek(address: str, track: Track, want_seconds: float, sample_rate: int, 
     """
     seek_seconds = int(want_seconds) - SEEK_LEAD_SECONDS
     start = look(address, track, None, deadline - time.monotonic())
-    there = look(address, track, seek_seconds, deadline - time.monotonic())
-    arrival = arrival_sample(track, start, there, seek_seconds) if start and there else None
+    there = look(address, track, seek_seconds, deadline - time.monotonic(), until_seconds=SEEK_LEAD_SECONDS)
+    arrival = arrival_of(track, start, there, seek_seconds) if start and there else None
     if start is None or there is None or arrival is None:
         return None
     grid = start.sample_rate // math.gcd(start.sample_rate, sample_rate)
     first = math.floor((want_seconds - WARM_UP_SECONDS) * start.sample_rate / grid) * grid
-    if arrival > first - WARM_UP_SECONDS * start.sample_rate:
+    if arrival.sample > first - WARM_UP_SECONDS * start.sample_rate:
         return None
-    shift = arrival - there.frames[0].pts
-    filters = f"asetpts=PTS{shift:+d},atrim=start_pts={first},{_resample(sample_rate, first)}"
+    if arrival.by_pts:
+        trim = f"asetpts=PTS{arrival.sample - there.frames[0].pts:+d},atrim=start_pts={first}"
+    else:
+        trim = f"atrim=start_sample={first - arrival.sample},asetpts=PTS-STARTPTS+{first}"
+    filters = f"{trim},{_resample(sample_rate, first)}"
     return _Entry({"ss": seek_seconds, "noaccurate_seek": None}, filters, first * sample_rate // start.sample_rate)
 
 
