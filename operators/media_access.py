@@ -81,8 +81,7 @@ def _checked_size(uri: str, home: str, version: str) -> int:
     found = version_of(info)
     if found != version:
         raise media_errors.changed(uri, version, found)
-    size_bytes: int = info["size"]
-    return size_bytes
+    return int(info["size"] or 0)
 
 
 class _Copier:

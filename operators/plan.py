@@ -1,0 +1,162 @@
+"""Planning: sources become units of work, less what is committed already.
+
+Large sources are probed here and cut into spans; small ones are grouped unprobed. A source that cannot be read is a
+unit of its own that commits its failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from operators.buckets import UNIT_PCM_BYTES, Buckets
+from operators.failure import SourceFailure, is_transient
+from operators.media_access import for_probing
+from operators.media_errors import from_error
+from operators.member import Member, unit_row
+from operators.probe import Track, probe
+from operators.schema import PLAN_SCHEMA
+from operators.sources import Source, is_local
+from operators.standing import MemberOutcome
+
+# Below this most files are shorter than a unit (8 MiB: 9 minutes of MP3 at 128 kbit/s, 48 s of CD), and a probe (0.1 s)
+# would cost the planner more than the cut brings. Without it a million clips would be a day of probing on one machine.
+SMALL_SOURCE_BYTES: Final = 8 << 20
+PROBE_THREADS: Final = 8
+MAX_ATTEMPTS: Final = 3
+_ROWS_PER_GROUP: Final = 256
+
+Found = tuple[Track, ...] | SourceFailure
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Which committed failures are due again: transient ones up to `max_attempts` times, with `failed` all of them."""
+
+    failed: bool = False
+    max_attempts: int = MAX_ATTEMPTS
+
+    def attempt(self, member: Member, committed: Mapping[str, MemberOutcome]) -> int | None:
+        """The number of the attempt that is due for `member`, None when nothing is to be done."""
+        before = committed.get(member.member_id)
+        if before is None:
+            return 1
+        again = is_transient(before.error_class) and before.attempt < self.max_attempts
+        if again or (self.failed and before.status in ("partial", "unreadable", "failed")):
+            return before.attempt + 1
+        return None
+
+
+def plan_units(
+    sources: Iterable[Source],
+    committed: Mapping[str, MemberOutcome],
+    *,
+    unit_seconds: float = 600.0,
+    sample_rate: int = 32_000,
+    retry: RetryPolicy | None = None,
+    probe_threads: int = PROBE_THREADS,
+) -> Iterator[dict[str, Any]]:
+    """Rows of `PLAN_SCHEMA`, streaming: span units in the order of the sources, bucket units as they fill up.
+
+    `committed` is what earlier runs did, by member id (`operators.dataset.committed_members`). `unit_seconds` is halved
+    for tracks of many channels until a unit at `sample_rate` fits into `UNIT_PCM_BYTES`.
+    """
+    retry = retry or RetryPolicy()
+    buckets = Buckets()
+    due = (source for source in sources if retry.attempt(Member(source), committed) is not None)
+    for source, found in _probed(due, probe_threads):
+        if found is None:
+            whole = Member(source)
+            yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
+            continue
+        for member, seconds in _members(source, found, unit_seconds, sample_rate):
+            attempt = retry.attempt(member, committed)
+            if attempt is not None:
+                yield unit_row([member], seconds=seconds, attempt=attempt)
+    yield from buckets.rest()
+
+
+def write_plan(rows: Iterable[Mapping[str, Any]], out_uri: str, run_id: str) -> str:
+    """Write the plan of a run to OUT/plan/<run_id>.parquet and return its URI; the file appears only when whole."""
+    fs, out = fsspec.core.url_to_fs(out_uri)
+    path = f"{out.rstrip('/')}/plan/{run_id}.parquet"
+    fs.makedirs(os.path.dirname(path), exist_ok=True)
+    # An object appears when its upload ends; on a disk a new name does that.
+    part = f"{path}.part" if is_local(fs.unstrip_protocol(path).removeprefix("file://")) else path
+    pending = iter(rows)
+    with fs.open(part, "wb") as file, pq.ParquetWriter(file, PLAN_SCHEMA) as writer:
+        while group := list(islice(pending, _ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=PLAN_SCHEMA))
+    if part != path:
+        os.replace(part, path)
+        return path
+    return str(fs.unstrip_protocol(path))
+
+
+def _members(
+    source: Source, found: Found, unit_seconds: float, sample_rate: int
+) -> Iterator[tuple[Member, float | None]]:
+    """The members of a large source with their lengths in seconds."""
+    if isinstance(found, SourceFailure):
+        yield Member(source, problem=found), None
+        return
+    for track in found:
+        yield from _spans(source, track, unit_seconds, sample_rate)
+
+
+def _spans(
+    source: Source, track: Track, unit_seconds: float, sample_rate: int
+) -> Iterator[tuple[Member, float | None]]:
+    """A track cut at multiples of the unit length.
+
+    The last span is open: a header may tell less than there is, and nothing is lost.
+    """
+    while track.channels * sample_rate * 4 * unit_seconds > UNIT_PCM_BYTES:
+        unit_seconds /= 2
+    index, end = 0, track.end_seconds
+    while end is not None and (index + 1) * unit_seconds < end:
+        yield Member(source, track.index, index * unit_seconds, (index + 1) * unit_seconds), unit_seconds
+        index += 1
+    start = index * unit_seconds
+    yield Member(source, track.index, start), None if end is None else max(0.0, end - start)
+
+
+def _probed(sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Found | None]]:
+    """Every source with its tracks or its failure, None for small ones; in order, a few probes ahead."""
+    ahead: deque[tuple[Source, Future[Found] | None]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool:
+        for source in sources:
+            ahead.append((source, pool.submit(_look_into, source) if _needs_a_look(source) else None))
+            while len(ahead) > 4 * threads or (ahead and ahead[0][1] is None):
+                yield _result(*ahead.popleft())
+        while ahead:
+            yield _result(*ahead.popleft())
+
+
+def _result(source: Source, future: Future[Found] | None) -> tuple[Source, Found | None]:
+    return source, None if future is None else future.result()
+
+
+def _needs_a_look(source: Source) -> bool:
+    return source.problem is not None or (source.size_bytes or 0) >= SMALL_SOURCE_BYTES
+
+
+def _look_into(source: Source) -> Found:
+    if source.problem is not None:
+        return source.problem
+    try:
+        with for_probing(source.uri, source.version, source.size_bytes or 0) as address:
+            return probe(address, source.uri, measure=True)
+    except SourceFailure as failure:
+        return failure
+    except Exception as error:
+        return from_error(error, source.uri, "probe")
