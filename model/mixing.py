@@ -22,7 +22,8 @@ def lively_crop(clip: Audio, samples: int, generator: np.random.Generator, *, tr
 
 
 def mix_at_snr(target: Audio, noise: Audio, snr_db: float) -> tuple[Audio, Audio, Audio]:
-    """(target, scaled noise, mixture) with mean power ratio `snr_db`; all three scaled by 0.9 / peak when the mixture exceeds 1.
+    """(target, scaled noise, mixture) with mean power ratio `snr_db`; all three scaled by 0.9 / peak when the
+    mixture exceeds 1.
 
     A silent noise stays silent. The rule is the one of the development list.
     """
@@ -38,7 +39,8 @@ def mix_at_snr(target: Audio, noise: Audio, snr_db: float) -> tuple[Audio, Audio
 
 
 def vary(clip: Audio, generator: np.random.Generator) -> Audio:
-    """The clip at another speed (+-12 %), through a gentle random tilt and peak of its spectrum, at times of reversed polarity.
+    """The clip at another speed (+-12 %), through a gentle random tilt and peak of its spectrum, at times of
+    reversed polarity.
 
     All linear operations, so that a mixture of varied sources has varied sources as its truth.
     """

@@ -35,8 +35,8 @@ class ResBlock(nn.Module):
 class MixtureEncoder(nn.Module):
     """Log-mel image [B, 1, M, N] -> taps, coarse first: (B, widths[-1], M/2^L, N/2^L) ... (B, widths[0], M/2, N/2).
 
-    The stem halves both axes; every further level halves them again. At the coarsest level a bidirectional GRU over time
-    gives every frame the whole window as context.
+    The stem halves both axes; every further level halves them again. At the coarsest level a bidirectional GRU over
+    time gives every frame the whole window as context.
     """
 
     def __init__(self, widths: tuple[int, ...], *, bands: int, deep_blocks: int) -> None:
@@ -47,14 +47,18 @@ class MixtureEncoder(nn.Module):
         if bands % self.stride:
             raise ValueError(f"mel bands must be a multiple of 2^levels = {self.stride}, got {bands = }")
         self.stem = nn.Sequential(
-            nn.Conv2d(2, widths[0], 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.SiLU(inplace=True)
+            nn.Conv2d(2, widths[0], 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.SiLU(inplace=True),
         )
         self.down = nn.ModuleList()
         for level, width in enumerate(widths):
             before = widths[level - 1] if level else width
             pool = nn.Identity() if level == 0 else nn.MaxPool2d(2)
             depth = deep_blocks if level == levels - 1 else 1
-            self.down.append(nn.Sequential(pool, ResBlock(before, width), *(ResBlock(width, width) for _ in range(depth - 1))))
+            self.down.append(
+                nn.Sequential(pool, ResBlock(before, width), *(ResBlock(width, width) for _ in range(depth - 1)))
+            )
         deepest = widths[-1]
         rows = bands // self.stride
         self.fold = nn.Linear(deepest * rows, deepest)
@@ -83,4 +87,5 @@ class MixtureEncoder(nn.Module):
         batch, width, rows, frames = x.shape
         folded = self.fold(x.permute(0, 3, 1, 2).reshape(batch, frames, width * rows))  # (B, N, D)
         context = self.unfold(self.recurrent(folded)[0])  # (B, N, D * H)
-        return context.reshape(batch, frames, width, rows).permute(0, 2, 3, 1)
+        image: Tensor = context.reshape(batch, frames, width, rows).permute(0, 2, 3, 1)
+        return image

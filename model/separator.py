@@ -1,10 +1,10 @@
 """The interface of every separator, and the value objects that pass through it.
 
     spectrum   = separator.analyse(mixture)              once per window and channel
-    features   = separator.encode(mono)                  once per window, whatever the number of queries
+    features   = separator.encode(mono, spectrum)        once per window, whatever the number of queries
     presence   = separator.presence(features, condition) every (window, query) pair: the gate
     mask       = separator.mask(features, condition)     only the pairs that pass, in mixed batches
-    stems      = separator.apply(mask, spectrum, T)      per pair, every channel
+    stems      = separator.render(mask, spectrum, T)     per pair, every channel
 
 Shape letters: B batch (windows, or pairs), C channel, T sample, F bin, N frame, Q query, D embedding.
 """
@@ -75,8 +75,11 @@ class Separator(nn.Module, ABC):
         """Complex spectrum [B, C, F, N] of `mixture` [B, C, T]."""
 
     @abstractmethod
-    def encode(self, mixture: Tensor) -> Features:
-        """Features of mono windows `mixture` [B, T]; the expensive part, paid once per window."""
+    def encode(self, mixture: Tensor, spectrum: Tensor | None = None) -> Features:
+        """Features of mono windows `mixture` [B, T]; the expensive part, paid once per window.
+
+        Whoever has the mono spectrum [B, F, N] already may pass it on, so that it is not computed twice.
+        """
 
     @abstractmethod
     def activity(self, features: Features, condition: Condition) -> Tensor:
@@ -91,7 +94,7 @@ class Separator(nn.Module, ABC):
         """Masks of pairs: row i of `condition` applied to window i of `features`."""
 
     @abstractmethod
-    def apply(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
+    def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
         """Stems [B, C, samples]: row i of `mask` applied to every channel of row i of `spectrum` [B, C, F, N]."""
 
     def forward(self, mixture: Tensor, condition: Condition) -> Tensor:
@@ -99,7 +102,7 @@ class Separator(nn.Module, ABC):
         if mixture.shape[0] != len(condition):
             raise ValueError(f"one condition per mixture, got {len(condition)} for {mixture.shape[0]} mixtures")
         spectrum = self.analyse(mixture[:, None])
-        return self.apply(self.mask(self.encode(mixture), condition), spectrum, mixture.shape[-1])[:, 0]
+        return self.render(self.mask(self.encode(mixture), condition), spectrum, mixture.shape[-1])[:, 0]
 
 
 def all_pairs(windows: int, queries: int) -> tuple[Tensor, Tensor]:

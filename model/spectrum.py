@@ -35,7 +35,8 @@ class StftConfig:
 class Stft(nn.Module):
     """Centred Hann STFT with reflect padding.
 
-    The inverse overlaps frames by adding shifted blocks of one hop, which on a CPU takes a third of the time of `torch.istft`.
+    The inverse overlaps frames by adding shifted blocks of one hop, which on a CPU takes a third of the time of
+    `torch.istft`.
 
     >>> stft = Stft(StftConfig(n_fft=64, hop_samples=16))
     >>> signal = torch.sin(torch.arange(320.0))[None]
@@ -44,7 +45,6 @@ class Stft(nn.Module):
     """
 
     window: Tensor
-    envelope: Tensor
 
     def __init__(self, config: StftConfig) -> None:
         super().__init__()
@@ -55,7 +55,9 @@ class Stft(nn.Module):
         """Complex spectrum [..., F, N] of `signal` [..., T]; T must be longer than half a window."""
         flat = signal.reshape(-1, signal.shape[-1]).float()
         n_fft, hop = self.config.n_fft, self.config.hop_samples
-        spectrum = torch.stft(flat, n_fft, hop, window=self.window, center=True, pad_mode="reflect", return_complex=True)
+        spectrum = torch.stft(
+            flat, n_fft, hop, window=self.window, center=True, pad_mode="reflect", return_complex=True
+        )
         return spectrum.reshape(*signal.shape[:-1], *spectrum.shape[-2:])
 
     def synthesise(self, spectrum: Tensor, samples: int) -> Tensor:
@@ -64,20 +66,22 @@ class Stft(nn.Module):
         blocks = n_fft // hop
         frames = spectrum.shape[-1]
         chunks = torch.fft.irfft(spectrum.transpose(-1, -2), n=n_fft) * self.window  # (..., N, n_fft)
-        chunks = chunks.unflatten(-1, (blocks, hop))
+        chunks = chunks.reshape(*chunks.shape[:-1], blocks, hop)
         lead = chunks.shape[:-3]
         total = chunks.new_zeros(*lead, frames + blocks - 1, hop)
         for block in range(blocks):
             total[..., block : block + frames, :] += chunks[..., block, :]
         start = n_fft // 2
         envelope = self._envelope(frames)[start : start + samples]
-        return total.flatten(-2)[..., start : start + samples] / envelope
+        signal: Tensor = total.flatten(-2)[..., start : start + samples] / envelope
+        return signal
 
     def _envelope(self, frames: int) -> Tensor:
         """Sum of the squared windows over the frames, [N * hop + n_fft - hop]."""
         hop, blocks = self.config.hop_samples, self.config.n_fft // self.config.hop_samples
-        square = (self.window**2).unflatten(0, (blocks, hop))
+        square = (self.window**2).reshape(blocks, hop)
         total = square.new_zeros(frames + blocks - 1, hop)
         for block in range(blocks):
             total[block : block + frames] += square[block]
-        return total.flatten().clamp_min(1e-8)
+        envelope: Tensor = total.flatten().clamp_min(1e-8)
+        return envelope

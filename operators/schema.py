@@ -1,6 +1,7 @@
 """The Arrow schemas of the dataset, written once: plan rows, decoded pieces, stem rows, source rows, coverage rows.
 
-Searchable columns first, audio last. The README's table of columns is made from `STEM_SCHEMA` (each field carries its description).
+Searchable columns first, audio last. The README's table of columns is made from `STEM_SCHEMA` (each field carries
+its description).
 """
 
 from __future__ import annotations
@@ -152,5 +153,23 @@ COVERAGE_SCHEMA: Final = pa.schema(
         _column("window_presence", pa.list_(pa.float32()), "presence of every window"),
         _column("outcome", pa.string(), "present, not_present, too_quiet or failed"),
         _column("stems", pa.int64(), "stem rows written"),
+    ]
+)
+
+RECEIPT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("unit_id", pa.string(), nullable=False),
+        pa.field("committed", pa.bool_(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),  # audio decoded and looked at, context not counted
+        pa.field("stems", pa.int64(), nullable=False),
+        pa.field("events", pa.int64(), nullable=False),
+        pa.field("windows", pa.int64(), nullable=False),
+        pa.field("pairs", pa.int64(), nullable=False),
+        pa.field("pairs_passed", pa.int64(), nullable=False),
+        pa.field("size_bytes", pa.int64(), nullable=False),
+        pa.field("wall_seconds", pa.float64(), nullable=False),
+        pa.field("statuses", pa.list_(pa.string()), nullable=False),
+        pa.field("error_classes", pa.list_(pa.string()), nullable=False),
+        pa.field("messages", pa.list_(pa.string()), nullable=False),
     ]
 )

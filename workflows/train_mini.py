@@ -28,7 +28,10 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     held_out = frozenset(arguments.held_out.read_text().split()) if arguments.held_out else frozenset()
     library, counts = load_library(arguments.data, held_out)
-    print({**counts, "clips": len(library.clips), "labels": len(library.labels), "captions": len(library.captions)}, flush=True)
+    print(
+        {**counts, "clips": len(library.clips), "labels": len(library.labels), "captions": len(library.captions)},
+        flush=True,
+    )
     sentences = SentenceEncoder()(library.captions)
 
     torch.manual_seed(0)
@@ -60,7 +63,9 @@ def embed_clips(clap: Clap, library: ClipLibrary, *, seconds: float = 5.0) -> to
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the default model.")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder with manifests/ and captions; repeat for more")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="folder with manifests/ and captions; repeat for more"
+    )
     parser.add_argument("--held-out", type=Path, help="file with labels that must not be trained on")
     parser.add_argument("--work", type=Path, required=True, help="where checkpoints go")
     parser.add_argument("--clap-steps", type=int, default=900)

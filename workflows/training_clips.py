@@ -1,7 +1,8 @@
 """Clips for training, from folders of recordings with manifests and from synthesis, as a `ClipLibrary`.
 
 A data folder holds `manifests/*.csv` (columns path, label, licence, caption at least) and `*captions*.json`
-(label -> caption, paraphrases). Clips under a non-commercial licence and clips with a held-out label are left out, and counted.
+(label -> caption, paraphrases). Clips under a non-commercial licence and clips with a held-out label are left out,
+and counted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ SAMPLE_RATE = 32_000
 def load_library(
     roots: Sequence[Path], held_out: frozenset[str], *, synthetic_per_label: int = 12, seed: int = 7
 ) -> tuple[ClipLibrary, dict[str, int]]:
-    """The library of every allowed clip below `roots` and `synthetic_per_label` synthesised ones, and counts of what was left out."""
+    """The library of every allowed clip below `roots` and `synthetic_per_label` synthesised ones, and counts of what
+    was left out."""
     counts: Counter[str] = Counter()
     rows = [row for root in roots for row in _manifest_rows(root, held_out, counts)]
     with ThreadPoolExecutor(4) as pool:
@@ -50,12 +52,16 @@ def load_library(
     for label, captions in FURTHER_WORDINGS.items():
         wordings.setdefault(label, []).extend(captions)
     unique = {label: sorted(set(captions)) for label, captions in wordings.items()}
-    groups = {name: ([label for label in labels if label not in held_out], captions) for name, (labels, captions) in GROUPS.items()}
+    groups = {
+        name: ([label for label in labels if label not in held_out], captions)
+        for name, (labels, captions) in GROUPS.items()
+    }
     return ClipLibrary(clips, unique, groups), dict(counts)
 
 
 def _manifest_rows(root: Path, held_out: frozenset[str], counts: Counter[str]) -> Iterator[tuple[Path, str, str]]:
-    """(file, label, caption) of every usable row of the root's training manifests; development manifests are never read."""
+    """(file, label, caption) of every usable row of the root's training manifests; development manifests are never
+    read."""
     for manifest in sorted((root / "manifests").glob("*.csv")):
         if manifest.stem == "dev":
             continue

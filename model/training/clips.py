@@ -1,7 +1,7 @@
 """Clips in memory with their labels and wordings, and a fair draw among them.
 
-Waveforms are int16 at the model's rate (two hours of sound are 460 MB). Labels with many clips are drawn more often than labels with one,
-but far less than in proportion.
+Waveforms are int16 at the model's rate (two hours of sound are 460 MB). Labels with many clips are drawn more often
+than labels with one, but far less than in proportion.
 """
 
 from __future__ import annotations
@@ -47,13 +47,17 @@ class ClipLibrary:
         self.labels = sorted({clip.label for clip in clips})
         missing = [label for label in self.labels if not wordings.get(label)]
         if missing:
-            raise ValueError(f"labels without a caption: {missing[:5]} ({len(missing)} in all); add them to the captions file")
+            raise ValueError(
+                f"labels without a caption: {missing[:5]} ({len(missing)} in all); add them to the captions file"
+            )
         self.wordings = {label: list(wordings[label]) for label in self.labels}
         self.groups = {name: (frozenset(labels), list(captions)) for name, (labels, captions) in groups.items()}
         self.of_label = {label: [i for i, clip in enumerate(clips) if clip.label == label] for label in self.labels}
         counts = np.array([min(cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
         self.weights = counts**power / (counts**power).sum()
-        self.captions = sorted({c for cs in self.wordings.values() for c in cs} | {c for _, cs in self.groups.values() for c in cs})
+        self.captions = sorted(
+            {c for cs in self.wordings.values() for c in cs} | {c for _, cs in self.groups.values() for c in cs}
+        )
         self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
 
     def draw_label(self, generator: np.random.Generator, *, besides: Sequence[str] = ()) -> str:
@@ -67,7 +71,9 @@ class ClipLibrary:
         """Index of a clip of the label."""
         return int(generator.choice(self.of_label[label]))
 
-    def draw_caption(self, label: str, generator: np.random.Generator, *, others: Sequence[str] = (), group_share: float = 0.12) -> str:
+    def draw_caption(
+        self, label: str, generator: np.random.Generator, *, others: Sequence[str] = (), group_share: float = 0.12
+    ) -> str:
         """A wording of the label; at times one of a group it belongs to, if no label of `others` belongs to it too."""
         if generator.random() < group_share:
             fitting = [

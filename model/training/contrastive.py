@@ -1,4 +1,5 @@
-"""Contrastive training of the CLAP towers: captions and sounds of one label attract, others repel (CLIP's symmetric loss).
+"""Contrastive training of the CLAP towers: captions and sounds of one label attract, others repel (CLIP's symmetric
+loss).
 
 Several clips of a batch may share a label; the target is then spread evenly over all of them.
 """
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.clap import Clap
-from model.mixing import lively_crop, mix_at_snr, varied_crop
+from model.mixing import Audio, lively_crop, mix_at_snr, varied_crop
 from model.training.clips import ClipLibrary
 
 
@@ -19,7 +20,14 @@ class ContrastiveTask:
     """`task(step)` draws a batch and returns its loss; same seed and step, same batch."""
 
     def __init__(
-        self, clap: Clap, library: ClipLibrary, sentences: Tensor, *, batch: int = 64, seconds: float = 3.0, seed: int = 1
+        self,
+        clap: Clap,
+        library: ClipLibrary,
+        sentences: Tensor,
+        *,
+        batch: int = 64,
+        seconds: float = 3.0,
+        seed: int = 1,
     ) -> None:
         self.clap, self.library, self.sentences = clap, library, sentences
         self.batch, self.samples, self.seed = batch, int(seconds * clap.config.sample_rate), seed
@@ -35,14 +43,16 @@ class ContrastiveTask:
         text = self.clap.embed_sentences(vectors)
         with torch.autocast("cpu", torch.bfloat16):
             audio = self.clap.embed_audio(torch.from_numpy(sounds))
-        same = torch.tensor([[self.library.fits(c, label) for label in labels] for c in captions]).float()  # (text, audio)
+        same = torch.tensor(
+            [[self.library.fits(c, label) for label in labels] for c in captions]
+        ).float()  # (text, audio)
         logits = text @ audio.T * self.clap.temperature.exp().clamp(max=100.0)
         to_audio = functional.cross_entropy(logits, same / same.sum(1, keepdim=True))
         to_text = functional.cross_entropy(logits.T, same.T / same.T.sum(1, keepdim=True))
         hit = same.gather(1, logits.argmax(1, keepdim=True)).mean()
         return {"loss": (to_audio + to_text) / 2, "hit": hit}
 
-    def _sound(self, label: str, generator: np.random.Generator) -> np.ndarray:
+    def _sound(self, label: str, generator: np.random.Generator) -> Audio:
         """A crop of a clip of the label; half of the time over another sound 3 to 20 dB below."""
         clip = varied_crop(self.library.clips[self.library.draw_clip(label, generator)].audio, self.samples, generator)
         if generator.random() < 0.5:

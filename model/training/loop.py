@@ -1,7 +1,8 @@
-"""The one training loop: warm-up, constant rate, linear decay; moving average of the weights; checkpoints that resume exactly.
+"""The one training loop: warm-up, constant rate, linear decay; moving average of the weights; checkpoints that
+resume exactly.
 
-A task is a function `loss(step) -> dict` whose entry "loss" is differentiated. It draws every random number from generators seeded by the
-step, so a run that was killed and resumed sees what the uninterrupted one would have seen.
+A task is a function `loss(step) -> dict` whose entry "loss" is differentiated. It draws every random number from
+generators seeded by the step, so a run that was killed and resumed sees what the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def train(
     *,
     on_log: Callable[[dict[str, float]], None] = lambda row: print(json.dumps(row), flush=True),
 ) -> nn.Module:
-    """Train `module` for `schedule.steps` steps, resuming from `checkpoint` when it exists; returns the averaged module."""
+    """Train `module` for `schedule.steps` steps, resuming from `checkpoint` when it exists; returns the averaged
+    module."""
     optimizer = torch.optim.AdamW(_decayed(module, schedule.weight_decay), lr=schedule.rate, betas=(0.9, 0.98))
     average = MovingAverage(module, schedule.average)
     step = _restore(checkpoint, module, optimizer, average) if checkpoint.exists() else 0
@@ -77,7 +79,7 @@ def train(
             group["lr"] = schedule.rate_at(step)
         terms = loss(step)
         optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip_norm)
         if torch.isfinite(norm):
             optimizer.step()
@@ -87,7 +89,13 @@ def train(
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         if step % schedule.log_every == 0 or step == schedule.steps:
             seconds = (time.monotonic() - began) / schedule.log_every
-            on_log({"step": step, "seconds_per_step": round(seconds, 3), **{k: round(v / schedule.log_every, 4) for k, v in sums.items()}})
+            on_log(
+                {
+                    "step": step,
+                    "seconds_per_step": round(seconds, 3),
+                    **{k: round(v / schedule.log_every, 4) for k, v in sums.items()},
+                }
+            )
             sums, began = {}, time.monotonic()
         if step % schedule.save_every == 0 or step == schedule.steps:
             _save(checkpoint, step, schedule, module, optimizer, average)
@@ -101,7 +109,12 @@ def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
 
 
 def _save(
-    path: Path, step: int, schedule: Schedule, module: nn.Module, optimizer: torch.optim.Optimizer, average: MovingAverage
+    path: Path,
+    step: int,
+    schedule: Schedule,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: MovingAverage,
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {

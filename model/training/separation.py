@@ -1,12 +1,14 @@
-"""Supervised training of the separator on mixtures made on the fly, text and audio queries mixed (CLAPSep's recipe, our mixtures).
+"""Supervised training of the separator on mixtures made on the fly, text and audio queries mixed (CLAPSep's recipe,
+our mixtures).
 
-One mixture answers several queries, because a further query is cheap: every source of it, and for a share of the mixtures a sound that is not
-there, whose stem must be silent. The loss is taken on mel bands, not on waveforms:
+One mixture answers several queries, because a further query is cheap: every source of it, and for a share of the
+mixtures a sound that is not there, whose stem must be silent. The loss is taken on mel bands, not on waveforms:
 
     ||m X - S||^2  =  sum_b  m_b^2 P_b - 2 m_b C_b  +  ||S||^2        P = spread' |X|^2,  C = spread' Re(S X*)
 
-which is exact in the cross term and an upper bound in the square one (masks are interpolated between bands), needs no inverse transform, and
-is sixteen times smaller. Negative SNR in dB of that error is the loss, as in CLAPSep; presence is trained with it, frame by frame.
+which is exact in the cross term and an upper bound in the square one (masks are interpolated between bands), needs
+no inverse transform, and is sixteen times smaller. Negative SNR in dB of that error is the loss, as in CLAPSep;
+presence is trained with it, frame by frame.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class SeparationRecipe:
     """Queries with the other source as negative; `negative_only_share` have nothing else. CLAPSep: 0.5 and 0.25."""
     negative_only_share: float = 0.12
     audio_share: float = 0.35
-    absent_weight: float = 0.15
+    absent_weight: float = 0.03
     presence_weight: float = 4.0
     snr_limit_db: float = 25.0
     seed: int = 2
@@ -64,7 +66,13 @@ class SeparationTask:
     """
 
     def __init__(
-        self, network: CLAPSep, library: ClipLibrary, text: Tensor, audio: Tensor, sentences: Tensor, recipe: SeparationRecipe
+        self,
+        network: CLAPSep,
+        library: ClipLibrary,
+        text: Tensor,
+        audio: Tensor,
+        sentences: Tensor,
+        recipe: SeparationRecipe,
     ) -> None:
         self.network, self.library, self.recipe = network, library, recipe
         self.text, self.audio = text, audio
@@ -94,7 +102,7 @@ class SeparationTask:
         error = heard[there] - 2.0 * (mask[there] * cross[rows, columns]).sum(dim=(1, 2)) + target
         floor = 10.0 ** (-recipe.snr_limit_db / 10.0)
         snr = -10.0 * torch.log10((error.clamp_min(0.0) + floor * target + 1e-8) / (target + 1e-8))
-        leak = 10.0 * torch.log10(heard[~there] / (total[~there] + 1e-8) + 10.0**-2.5)
+        leak = 10.0 * torch.log10(heard[~there] / (total[~there] + 1e-8) + 1e-2)
         separation = -snr.mean()
         absent = leak.mean() if leak.numel() else separation.new_zeros(())
         presence = self._presence_loss(features, batch, spectra)
@@ -102,7 +110,8 @@ class SeparationTask:
         return {"loss": loss, "snr": snr.mean(), "leak": absent, "presence": presence}
 
     def _presence_loss(self, features: object, batch: _Batch, spectra: Tensor) -> Tensor:
-        """Cross entropy of activity per frame against every caption of the batch; positives weigh as much as negatives do together / 4."""
+        """Cross entropy of activity per frame against every caption of the batch; positives weigh as much as
+        negatives do together / 4."""
         logits = self.network.activity_logits(features, Condition(batch.candidates))  # type: ignore[arg-type]  # (B, Q, N')
         with torch.no_grad():
             frames = logits.shape[-1]
@@ -162,7 +171,12 @@ class SeparationTask:
             if generator.random() < recipe.absent_share:
                 label = self._absent([first, second, *([third] if third else [])], generator)
                 if label is not None:
-                    own = self._query(library.draw_caption(label, generator, group_share=0.0), library.draw_clip(label, generator), label, generator)
+                    own = self._query(
+                        library.draw_caption(label, generator, group_share=0.0),
+                        library.draw_clip(label, generator),
+                        label,
+                        generator,
+                    )
                     conditions.append(functional.normalize(torch.cat([own, torch.zeros_like(own)]), dim=0))
                     pair_mixture.append(row)
                     pair_source.append(-1)
@@ -183,7 +197,8 @@ class SeparationTask:
         return varied_crop(self.library.clips[clip].audio, self.samples, generator)
 
     def _query(self, caption: str, clip: int, label: str, generator: np.random.Generator) -> Tensor:
-        """Unit vector of a text, of a sound (half of the time another clip of the label), or of a random blend of both."""
+        """Unit vector of a text, of a sound (half of the time another clip of the label), or of a random blend of
+        both."""
         text = self.text[self.library.caption_row[caption]]
         if generator.random() > self.recipe.audio_share:
             return text
@@ -210,10 +225,17 @@ class SeparationTask:
         """Which caption fits which source [B, 2, Q], and which (mixture, caption) pairs can be judged at all [B, Q]."""
         row = self.library.caption_row
         rows = torch.tensor([row[c] for c in captions])
-        present = torch.tensor([[[self.library.fits(c, label) for c in captions] for label in pair] for pair in labels]).float()
+        present = torch.tensor(
+            [[[self.library.fits(c, label) for c in captions] for label in pair] for pair in labels]
+        ).float()
         near = torch.stack(
             [
-                torch.stack([self.alike[row[self.library.wordings[label][0]]][rows] for label in (*pair, *([third] if third else []))]).amax(0)
+                torch.stack(
+                    [
+                        self.alike[row[self.library.wordings[label][0]]][rows]
+                        for label in (*pair, *([third] if third else []))
+                    ]
+                ).amax(0)
                 for pair, third in zip(labels, extra, strict=True)
             ]
         )

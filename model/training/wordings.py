@@ -1,6 +1,7 @@
 """Words that cover several labels, and further wordings for common ones.
 
-`GROUPS`: name -> (labels, captions). A group's caption is drawn only when no other sound of the mixture belongs to the group.
+`GROUPS`: name -> (labels, captions). A group's caption is drawn only when no other sound of the mixture belongs to
+the group.
 `FURTHER_WORDINGS` are added to the captions of the data set, so that a query in other words finds the sound.
 """
 
@@ -11,13 +12,41 @@ from typing import Final
 GROUPS: Final[dict[str, tuple[list[str], list[str]]]] = {
     "speech": (
         ["male_speech", "female_speech", "female_mandarin_speech", "conversation"],
-        ["speech", "someone speaking", "a person talking", "human speech", "people talking", "a voice speaking", "someone talks"],
+        [
+            "speech",
+            "someone speaking",
+            "a person talking",
+            "human speech",
+            "people talking",
+            "a voice speaking",
+            "someone talks",
+        ],
     ),
     "music": (
         [
-            "acoustic_guitar", "cello", "clarinet", "double_bass", "flute", "saxophone", "violin", "piano", "organ", "oboe", "bassoon",
-            "french_horn", "trombone", "mandolin", "banjo", "string_section", "marimba", "vibraphone", "electric_guitar", "cor_anglais",
-            "bass_clarinet", "contrabassoon", "steel_drum",
+            "acoustic_guitar",
+            "cello",
+            "clarinet",
+            "double_bass",
+            "flute",
+            "saxophone",
+            "violin",
+            "piano",
+            "organ",
+            "oboe",
+            "bassoon",
+            "french_horn",
+            "trombone",
+            "mandolin",
+            "banjo",
+            "string_section",
+            "marimba",
+            "vibraphone",
+            "electric_guitar",
+            "cor_anglais",
+            "bass_clarinet",
+            "contrabassoon",
+            "steel_drum",
         ],
         ["music", "music playing", "a musical instrument", "someone plays an instrument", "a melody"],
     ),
@@ -25,15 +54,24 @@ GROUPS: Final[dict[str, tuple[list[str], list[str]]]] = {
         ["bass_drum", "snare_drum", "hi_hat", "tom_tom", "tabla", "djembe", "crash_cymbal", "tambourine", "tenor_drum"],
         ["drums", "percussion", "someone plays the drums"],
     ),
-    "water": (["sea_waves", "river", "rain", "waterfall", "water_drops", "stream"], ["water", "the sound of water", "flowing water"]),
+    "water": (
+        ["sea_waves", "river", "rain", "waterfall", "water_drops", "stream"],
+        ["water", "the sound of water", "flowing water"],
+    ),
     "engine": (
         ["helicopter", "chainsaw", "engine", "traffic", "propeller_airplane", "lawn_mower"],
         ["an engine running", "a motor", "the noise of an engine"],
     ),
     "footsteps": (
         [
-            "footsteps", "footsteps_on_grass", "footsteps_on_gravel", "footsteps_on_metal", "footsteps_on_dirt", "footsteps_on_wood",
-            "footsteps_in_water", "footsteps_barefoot",
+            "footsteps",
+            "footsteps_on_grass",
+            "footsteps_on_gravel",
+            "footsteps_on_metal",
+            "footsteps_on_dirt",
+            "footsteps_on_wood",
+            "footsteps_in_water",
+            "footsteps_barefoot",
         ],
         ["footsteps", "someone walking", "steps"],
     ),

@@ -1,0 +1,87 @@
+"""From activity on a grid of tenths of a second to events: where a query sounds, with start, end and presence.
+
+The grid is track-absolute, so an event does not depend on how the track was cut. A bin is active when the network
+hears the query (probability at least the threshold) and the stem is not below the noise; short holes are closed,
+specks dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS_PER_SECOND: Final = 10
+FLOOR_DBFS: Final = -70.0
+BELOW_LOUDEST_DB: Final = 35.0
+CLOSE_BINS: Final = 4
+MIN_BINS: Final = 2
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch in which a query sounds, half open, in seconds on the source's time line."""
+
+    start_seconds: float
+    end_seconds: float
+    presence: float
+
+
+def to_bins(activity: NDArray[np.float32], window_samples: int, sample_rate: int) -> NDArray[np.float32]:
+    """Activity per tenth of a second [Q, bins] of a window's activity per network frame [Q, N'], linearly
+    interpolated."""
+    frames = activity.shape[-1]
+    bins = window_samples * BINS_PER_SECOND // sample_rate
+    centres = (np.arange(frames) + 0.5) * (bins / frames)
+    wanted = np.arange(bins) + 0.5
+    return np.stack([np.interp(wanted, centres, row) for row in activity]).astype(np.float32)
+
+
+def level_per_bin(stem: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Mean power in dBFS per tenth of a second of a stem [C, T]; a last, shorter bin counts as one."""
+    size = sample_rate // BINS_PER_SECOND
+    power = np.square(stem).mean(axis=0)
+    power = np.pad(power, (0, -len(power) % size)).reshape(-1, size).mean(axis=1)
+    level: NDArray[np.float32] = (10.0 * np.log10(power + 1e-12)).astype(np.float32)
+    return level
+
+
+def events_of(
+    activity: NDArray[np.float32], level_dbfs: NDArray[np.float32], threshold: float, *, start_seconds: float
+) -> list[Event]:
+    """Events of one query from its activity and its stem's level, both per bin from `start_seconds` on.
+
+    >>> heard = np.array([0, 0.9, 0.9, 0.1, 0.8, 0, 0, 0, 0, 0], dtype=np.float32)
+    >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, np.full(10, -20, np.float32), 0.5,
+    start_seconds=6.0)] [(6.1, 6.5)]
+    """
+    bins = min(len(activity), len(level_dbfs))
+    if bins == 0:
+        return []
+    floor = max(FLOOR_DBFS, float(level_dbfs[:bins].max()) - BELOW_LOUDEST_DB)
+    active = (activity[:bins] >= threshold) & (level_dbfs[:bins] > floor)
+    events = []
+    for start, stop in _runs(active):
+        if stop - start >= MIN_BINS:
+            events.append(
+                Event(
+                    round(start_seconds + start / BINS_PER_SECOND, 3),
+                    round(start_seconds + stop / BINS_PER_SECOND, 3),
+                    float(activity[start:stop].max()),
+                )
+            )
+    return events
+
+
+def _runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """[start, stop) of every run of active bins, runs closer than `CLOSE_BINS` joined."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    runs: list[tuple[int, int]] = []
+    for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and start - runs[-1][1] < CLOSE_BINS:
+            runs[-1] = (runs[-1][0], stop)
+        else:
+            runs.append((start, stop))
+    return runs

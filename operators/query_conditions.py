@@ -1,0 +1,64 @@
+"""From a catalog to what the network is given: the exemplars' sounds, the conditions, the embeddings stems are
+compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import fsspec
+import torch
+from torch import Tensor
+
+from model.checkpoint import Model
+from model.conditions import Query, condition_of, positive_embeddings
+from model.separator import Condition
+from operators.catalog import Catalog, CatalogError, QuerySpec
+
+EXEMPLAR_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class CatalogConditions:
+    """A catalog, understood by a model: row i belongs to query i."""
+
+    condition: Condition
+    positive: Tensor
+    """Unit vectors [Q, D] of what is wanted."""
+
+
+def understand(catalog: Catalog, model: Model) -> CatalogConditions:
+    """Conditions of every query of the catalog. Raises CatalogError for an exemplar that cannot be read."""
+    queries = [_query(spec, model.separator.sample_rate) for spec in catalog.queries]
+    return CatalogConditions(condition_of(queries, model.clap), positive_embeddings(queries, model.clap))
+
+
+def _query(spec: QuerySpec, sample_rate: int) -> Query:
+    return Query(
+        texts=spec.text,
+        negative_texts=spec.negative,
+        sounds=[_sound(uri, spec.id, sample_rate) for uri in spec.audio],
+        negative_sounds=[_sound(uri, spec.id, sample_rate) for uri in spec.negative_audio],
+    )
+
+
+def _sound(uri: str, query_id: str, sample_rate: int) -> Tensor:
+    """The first seconds of an exemplar, mono at the model's rate, at least a second long (followed by silence)."""
+    import soundfile
+    import soxr
+
+    try:
+        with fsspec.open(uri, "rb") as file:
+            sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise CatalogError(
+            f"query {query_id!r}: the exemplar {Path(uri).name!r} cannot be read ({error}); give WAV, FLAC, OGG or MP3"
+        ) from error
+    mono = sound.mean(axis=1)[: int(EXEMPLAR_SECONDS * rate)]
+    if not mono.size or float(abs(mono).max()) < 1e-4:
+        raise CatalogError(
+            f"query {query_id!r}: the exemplar {Path(uri).name!r} is silent; give a recording of the sound alone"
+        )
+    resampled = torch.from_numpy(soxr.resample(mono, rate, sample_rate).astype("float32"))
+    return torch.nn.functional.pad(resampled, (0, max(0, sample_rate - len(resampled))))

@@ -1,0 +1,260 @@
+"""Separating and committing: a decoded unit becomes a Parquet file of stems, and a receipt.
+
+One actor per accelerator (or per group of CPU cores) holds the model and the catalog's conditions. While the network
+goes on with the next windows, a few threads measure and encode finished stretches. The unit's file appears only when
+the whole unit is done, whatever became of its members: a bad source is a record in the file's footer, never an
+exception.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from model.registry import load_model
+from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts
+from operators.catalog import Catalog
+from operators.failure import SourceFailure
+from operators.query_conditions import understand
+from operators.records import CoverageRecord, SourceRecord, UnitRecord
+from operators.schema import RECEIPT_SCHEMA
+from operators.settings import ExtractSettings
+from operators.stem_engine import Coverage, StemEngine, Stretch
+from operators.stem_rows import StemRowMaker
+from operators.unit_file import UnitFileWriter
+
+ENCODING_THREADS = 2
+
+
+@dataclass
+class _Tally:
+    """What a unit adds up to while it is worked on."""
+
+    sources: list[SourceRecord] = field(default_factory=list)
+    coverage: list[CoverageRecord] = field(default_factory=list)
+    events: int = 0
+    windows: int = 0
+    pairs: int = 0
+    pairs_passed: int = 0
+
+
+class SeparateAndCommit:
+    """`dataset.map_batches(SeparateAndCommit, batch_size=1, batch_format="pyarrow", compute=ActorPoolStrategy(...))`.
+
+    UNIT rows in, RECEIPT rows out. Never raises for a bad source; a unit that cannot be committed (disk full) is a
+    receipt that says so.
+    """
+
+    def __init__(
+        self,
+        *,
+        out_uri: str,
+        run_id: str,
+        catalog: Catalog,
+        settings: ExtractSettings,
+        device: str = "cpu",
+        threads: int = 1,
+        attempts: Attempts | None = None,
+    ) -> None:
+        torch.set_num_threads(threads)
+        self.out_uri, self.run_id, self.catalog, self.settings = out_uri, run_id, catalog, settings
+        self.attempts: Attempts = attempts or AttemptLedger()
+        model = load_model(settings.model)
+        understood = understand(catalog, model)
+        self.engine = StemEngine(
+            model,
+            understood.condition,
+            settings.gate_thresholds(catalog, model.calibration),
+            gate=settings.gate,
+            device=device,
+            window_batch=16 if device == "cuda" else 2,
+            pair_batch=64 if device == "cuda" else 8,
+        )
+        self.rows = StemRowMaker(
+            model,
+            catalog,
+            understood.positive.to(device),
+            run_id=run_id,
+            settings_hash=settings.content_hash,
+            event_thresholds=settings.event_thresholds(catalog, model.calibration),
+        )
+        self.pool = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode")
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        receipts = [self._unit(batch, row) for row in range(batch.num_rows)]
+        return pa.Table.from_pylist(receipts, schema=RECEIPT_SCHEMA)
+
+    def _unit(self, batch: pa.Table, row: int) -> dict[str, Any]:
+        began = time.monotonic()
+        unit_id: str = batch["unit_id"][row].as_py()
+        attempt: int = batch["attempt"][row].as_py()
+        member_ids = [member["member_id"] for member in batch["members"][row].as_py()]
+        tally = _Tally()
+        committed, size_bytes, problems = False, 0, list[SourceFailure]()
+        try:
+            with UnitFileWriter(self.out_uri, unit_id) as writer:
+                for piece in _pieces(batch["pieces"][row].values):
+                    self._piece(piece, unit_id, tally, writer)
+                record = UnitRecord(
+                    unit_id=unit_id,
+                    run_id=self.run_id,
+                    attempt=attempt,
+                    member_ids=member_ids,
+                    sources=tally.sources,
+                    coverage=tally.coverage,
+                    wall_seconds=time.monotonic() - began,
+                )
+                size_bytes = writer.commit(record).size_bytes
+                committed = True
+        except SourceFailure as failure:
+            problems.append(failure)
+        bad = [source for source in tally.sources if source.status != "ok"]
+        return {
+            "unit_id": unit_id,
+            "committed": committed,
+            "seconds": sum(source.seconds for source in tally.sources),
+            "stems": sum(source.stems for source in tally.sources),
+            "events": tally.events,
+            "windows": tally.windows,
+            "pairs": tally.pairs,
+            "pairs_passed": tally.pairs_passed,
+            "size_bytes": size_bytes,
+            "wall_seconds": time.monotonic() - began,
+            "statuses": [source.status for source in tally.sources],
+            "error_classes": [source.error_class or source.status for source in bad]
+            + [p.error_class for p in problems],
+            "messages": [f"{source.source_uri}: {source.message}" for source in bad] + [p.message for p in problems],
+        }
+
+    def _piece(self, piece: Mapping[str, Any], unit_id: str, tally: _Tally, writer: UnitFileWriter) -> None:
+        """Separate one piece; its outcome is appended to the tally whatever happens."""
+        if piece["pcm"] is None or not piece["span_samples"]:
+            tally.sources.append(_source_record(piece, stems=0))
+            return
+        member_id = piece["member_id"]
+        key = f"{member_id}/{piece['track']}/{piece['start_seconds']}"
+        lost = self.attempts.begin(key)
+        if lost >= MAX_LOST_WORKERS:
+            self.attempts.end(key)
+            failure = SourceFailure(
+                status="failed",
+                error_class="worker_lost",
+                message=f"the worker that separated it was lost {lost} times; try it alone, with more memory",
+                stage="separate",
+            )
+            tally.sources.append(_source_record(piece, stems=0, failure=failure))
+            return
+        try:
+            stems, coverage = self._stems(piece, unit_id, tally, writer)
+            tally.coverage.extend(coverage)
+            tally.sources.append(_source_record(piece, stems=stems))
+        finally:
+            self.attempts.end(key)
+
+    def _stems(
+        self, piece: Mapping[str, Any], unit_id: str, tally: _Tally, writer: UnitFileWriter
+    ) -> tuple[int, list[CoverageRecord]]:
+        rate = self.engine.sample_rate
+        start = round(piece["start_seconds"] * rate)
+        stop = start + piece["span_samples"]
+        samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
+        looked = Coverage()
+        waiting: deque[tuple[Stretch, Future[dict[str, Any] | None]]] = deque()
+        per_query = np.zeros(len(self.catalog.queries), np.int64)
+
+        def write_oldest() -> None:
+            stretch, future = waiting.popleft()
+            row = future.result()
+            if row is not None:
+                writer.write(row)
+                per_query[stretch.query] += 1
+                tally.events += len(row["events"])
+
+        for stretch in self.engine.stretches(samples, start - piece["context_before_samples"], start, stop, looked):
+            embedding = self.rows.embed(stretch)
+            waiting.append((stretch, self.pool.submit(self.rows.row, stretch, embedding, piece, unit_id)))
+            while len(waiting) > 2 * ENCODING_THREADS:
+                write_oldest()
+        while waiting:
+            write_oldest()
+        return int(per_query.sum()), list(self._coverage(piece, looked, start, stop, per_query, tally))
+
+    def _coverage(
+        self,
+        piece: Mapping[str, Any],
+        looked: Coverage,
+        start: int,
+        stop: int,
+        per_query: np.ndarray[Any, Any],
+        tally: _Tally,
+    ) -> Iterator[CoverageRecord]:
+        """One record per query."""
+        rate = self.engine.sample_rate
+        presence = np.stack(looked.presence) if looked.presence else np.zeros((0, len(per_query)), np.float32)
+        silent = np.asarray(looked.silent, dtype=bool)
+        passed = (presence >= self.engine.thresholds[None]) | (not self.engine.gate)
+        passed &= ~silent[:, None]
+        tally.windows += len(silent)
+        tally.pairs += passed.size
+        tally.pairs_passed += int(passed.sum())
+        starts = [round(s / rate, 6) for s in looked.starts]
+        for row, query in enumerate(self.catalog.queries):
+            stems = int(per_query[row])
+            outcome = "present" if stems else "too_quiet" if passed[:, row].any() else "not_present"
+            yield CoverageRecord(
+                source_uri=piece["source_uri"],
+                track=piece["track"],
+                query_id=query.id,
+                start_seconds=start / rate,
+                end_seconds=stop / rate,
+                windows=len(silent),
+                windows_passed=int(passed[:, row].sum()),
+                windows_silent=int(silent.sum()),
+                presence_max=float(presence[:, row].max(initial=0.0)),
+                window_starts=starts,
+                window_presence=[round(float(p), 4) for p in presence[:, row]],
+                outcome=outcome,
+                stems=stems,
+            )
+
+
+def _pieces(column: pa.StructArray) -> Iterator[dict[str, Any]]:
+    """The pieces of a unit as mappings; `pcm` stays a buffer in the object store, not copied."""
+    names = [f.name for f in column.type if f.name != "pcm"]
+    for row in range(len(column)):
+        piece = {name: column.field(name)[row].as_py() for name in names}
+        pcm = column.field("pcm")[row]
+        yield {**piece, "pcm": pcm.as_buffer() if pcm.is_valid else None}
+
+
+def _source_record(piece: Mapping[str, Any], *, stems: int, failure: SourceFailure | None = None) -> SourceRecord:
+    decoded = piece["span_samples"] if failure is None else 0
+    return SourceRecord(
+        member_id=piece["member_id"],
+        source_uri=piece["source_uri"],
+        source_version=piece["source_version"],
+        track=piece["track"],
+        start_seconds=piece["start_seconds"] or 0.0,
+        seconds=(decoded or 0) / piece["sample_rate"] if piece["sample_rate"] else 0.0,
+        sample_rate=piece["sample_rate"],
+        channels=piece["channels"],
+        status=failure.status if failure else piece["status"],
+        error_class=failure.error_class if failure else piece["error_class"],
+        message=failure.message if failure else piece["message"],
+        stage=failure.stage if failure else piece["stage"],
+        stems=stems,
+    )
+
+
+def threads_here() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

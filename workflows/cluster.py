@@ -1,0 +1,116 @@
+"""The Ray cluster a workflow runs on, and how its cores and accelerators are shared between the stages."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+LOCAL_STORE_BYTES: Final = 1536 * 2**20
+"""Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
+MOST_THREADS: Final = 8
+"""Threads of one separating actor on a CPU; beyond that a second actor is faster than wider operators."""
+WORKER_ENVIRONMENT: Final = {
+    # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "HF_HUB_OFFLINE": "1",
+    # Keep freed blocks of a window's size: giving them back costs a page fault per page in every window.
+    "MALLOC_TRIM_THRESHOLD_": "536870912",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+}
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot run the pipeline; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How many actors of which size. On accelerators one separator each; on CPUs one per group of cores."""
+
+    device: str
+    separators: int
+    separator_cpus: float
+    separator_gpus: float
+    threads: int
+    decoders: int
+    decoder_cpus: float
+
+
+@contextlib.contextmanager
+def ray_cluster(address: str | None = None) -> Iterator[None]:
+    """Ray for the time of a run: the cluster at `address` or in RAY_ADDRESS, else one embedded in this process."""
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    address = address or os.environ.get("RAY_ADDRESS")
+    if ray.is_initialized():
+        yield
+        return
+    if address:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        )
+    else:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=LOCAL_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        )
+    _quiet()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _quiet() -> None:
+    """Ray Data reports through our receipts; its own bars and info lines would be drawn over ours."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def placement(device: str, workers: int | None = None) -> Placement:
+    """Sizes of the actor pools for the cluster that is connected.
+
+    `device`: auto, cpu or cuda. Raises ClusterError when the pipeline could not start: an actor pool that takes
+    every core would wait for ever for the decoding that feeds it.
+    """
+    import ray
+
+    resources = ray.cluster_resources()
+    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    if device == "auto":
+        device = "cuda" if gpus else "cpu"
+    if cpus < 1:
+        raise ClusterError("the cluster has no CPU for decoding; add a worker with at least one core")
+    if device == "cuda":
+        if not gpus:
+            raise ClusterError("--device cuda, but the cluster offers no GPU; use --device cpu, or add a GPU worker")
+        separators = min(workers or gpus, gpus)
+        return Placement("cuda", separators, 0.25, 1.0, 1, max(1, min(cpus - 1, 4 * separators)), 0.5)
+    threads = min(MOST_THREADS, _cores_per_node())
+    separators = workers or max(1, cpus // threads)
+    # Half of the cores are booked by separators, a quarter by decoders: decoding is a few per cent of the work, and
+    # the separators' threads use what the bookings leave.
+    return Placement("cpu", separators, 0.5 * cpus / separators, 0.0, threads, max(1, cpus // 8), 0.25)
+
+
+def _cores_per_node() -> int:
+    import ray
+
+    return max(1, min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]))

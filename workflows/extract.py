@@ -1,0 +1,209 @@
+"""Extract: media archives and a catalog in, a dataset of stems out.
+
+List the sources, plan units, subtract what is committed, decode, separate and commit, then rebuild what is derived
+from the committed files. A run that is killed at any moment goes on where it stopped when the same command is given
+again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.checkpoint import Model
+from model.registry import load_model
+from model.window_grid import WindowGrid
+from operators.catalog import Catalog, load_catalog
+from operators.dataset import (
+    committed_members,
+    create_or_check_signature,
+    rebuild_coverage,
+    rebuild_sources,
+    remove_superseded,
+)
+from operators.plan import RetryPolicy, plan_units, write_plan
+from operators.settings import ExtractSettings
+from operators.sources import list_sources
+from operators.whole_file import place, sweep_temporary
+from workflows.cluster import Placement, placement, ray_cluster
+from workflows.progress import Progress, Tally
+from workflows.run_log import RunLog, new_run_id
+
+STALE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class ExtractJob:
+    """What a person asked for."""
+
+    sources: tuple[str, ...]
+    catalog: str
+    out: str
+    settings: ExtractSettings = field(default_factory=ExtractSettings)
+    device: str = "auto"
+    unit_seconds: float = 600.0
+    workers: int | None = None
+    retry_failed: bool = False
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended. `lost` units were not committed (a full disk, say); the same command tries them again."""
+
+    run_id: str
+    out: str
+    units: int
+    lost: int
+    already_done: int
+    seconds: float
+    wall_seconds: float
+    stems: int
+    events: int
+    gate_skip_rate: float | None
+    failures: dict[str, int]
+
+
+def extract(job: ExtractJob, progress: Progress) -> Summary:
+    """Run the job. Raises for what is wrong with the job as a whole, before the first byte is decoded."""
+    began = time.monotonic()
+    catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
+    listed = list_sources(job.sources)
+    create_or_check_signature(job.out, signature(catalog, model, job.settings))
+    sweep_temporary(job.out, STALE_SECONDS)
+
+    run_id = new_run_id()
+    log = RunLog(
+        job.out,
+        run_id,
+        {"sources": list(job.sources), "catalog": catalog.name, "model": model.signature, **job.settings.signature()},
+    )
+    tally = Tally()
+    try:
+        committed = committed_members(job.out)
+        tally.already_done = len(committed)
+        planned = plan_units(
+            listed,
+            committed,
+            unit_seconds=job.unit_seconds,
+            sample_rate=model.separator.sample_rate,
+            retry=RetryPolicy(failed=job.retry_failed),
+        )
+        plan = _read_plan(write_plan(planned, job.out, run_id))
+        _count_plan(tally, plan)
+        progress.start(tally)
+        log.event("plan", units=tally.units_planned, seconds=tally.seconds_planned, already_done=tally.already_done)
+        for receipt in _receipts(job, plan, catalog, model, run_id):
+            tally.add(receipt)
+            log.event("unit", **receipt)
+            progress.advance(tally, receipt)
+        remove_superseded(job.out)
+        rebuild_sources(job.out)
+        rebuild_coverage(job.out)
+    except BaseException as error:
+        log.finish(
+            "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+            error=f"{type(error).__name__}: {error}",
+        )
+        raise
+    summary = Summary(
+        run_id=run_id,
+        out=job.out,
+        units=tally.units,
+        lost=tally.units_uncommitted + tally.units_planned - tally.units,
+        already_done=tally.already_done,
+        seconds=tally.seconds,
+        wall_seconds=time.monotonic() - began,
+        stems=tally.stems,
+        events=tally.events,
+        gate_skip_rate=1.0 - tally.pairs_passed / tally.pairs if tally.pairs else None,
+        failures=tally.failures,
+    )
+    log.finish("failed" if summary.lost else "done", summary=asdict(summary))
+    progress.end(tally, asdict(summary))
+    return summary
+
+
+def signature(catalog: Catalog, model: Model, settings: ExtractSettings) -> dict[str, Any]:
+    """What a dataset holds one of: `OUT/dataset.json`."""
+    return {
+        "kind": "extract",
+        "model": model.signature,
+        "catalog": catalog.content_hash,
+        "settings": settings.signature(),
+    }
+
+
+def _receipts(
+    job: ExtractJob, plan: pa.Table, catalog: Catalog, model: Model, run_id: str
+) -> Iterator[Mapping[str, Any]]:
+    """Receipts of all units, in the order in which they are done."""
+    if not plan.num_rows:
+        return
+    with ray_cluster(job.address):
+        import ray
+        from ray.data import ActorPoolStrategy
+
+        from operators.attempts import AttemptLedger, RemoteAttempts
+        from operators.decode import Decode
+        from operators.separate import SeparateAndCommit
+
+        where: Placement = placement(job.device, job.workers)
+        ledger = ray.remote(num_cpus=0)(AttemptLedger).remote()
+        grid = WindowGrid.of(model.separator.window_samples)
+        settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
+        units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
+        receipts = units.map_batches(
+            Decode,
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=1, max_size=where.decoders, max_tasks_in_flight_per_actor=1),
+            num_cpus=where.decoder_cpus,
+            fn_constructor_kwargs={
+                "sample_rate": model.separator.sample_rate,
+                "context_seconds": grid.context / model.separator.sample_rate,
+                "unit_seconds": job.unit_seconds,
+            },
+        ).map_batches(
+            SeparateAndCommit,
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=where.separators, max_tasks_in_flight_per_actor=1),
+            num_cpus=where.separator_cpus,
+            num_gpus=where.separator_gpus,
+            fn_constructor_kwargs={
+                "out_uri": job.out,
+                "run_id": run_id,
+                "catalog": catalog,
+                "settings": settings,
+                "device": where.device,
+                "threads": where.threads,
+                "attempts": RemoteAttempts(ledger),
+            },
+        )
+        for batch in receipts.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+            yield from batch.to_pylist()
+
+
+def _read_plan(uri: str) -> pa.Table:
+    where = place(uri)
+    with where.fs.open(where.path, "rb") as file:
+        return pq.read_table(file)
+
+
+def _count_plan(tally: Tally, plan: pa.Table) -> None:
+    seconds = plan["seconds"].to_pylist()
+    tally.units_planned = len(seconds)
+    tally.seconds_planned = sum(s for s in seconds if s is not None)
+    tally.units_unprobed = sum(s is None for s in seconds)
+
+
+def _absolute(model: str) -> str:
+    path = Path(model).expanduser()
+    return str(path.absolute()) if path.is_file() else model

@@ -1,0 +1,146 @@
+"""Progress a person can read: a bar on a terminal, lines elsewhere, one JSON object per line with `--json`.
+
+Audio-hours done, speed as x real time, time left, failures, and what earlier runs had done already.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+LINE_EVERY_SECONDS: Final = 10.0
+Style = Literal["bar", "lines", "json"]
+
+
+@dataclass
+class Tally:
+    """What the receipts add up to so far. Seconds of audio, counts of everything else."""
+
+    units_planned: int = 0
+    seconds_planned: float = 0.0
+    units_unprobed: int = 0
+    already_done: int = 0
+    units: int = 0
+    units_uncommitted: int = 0
+    seconds: float = 0.0
+    stems: int = 0
+    events: int = 0
+    windows: int = 0
+    pairs: int = 0
+    pairs_passed: int = 0
+    size_bytes: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def add(self, receipt: Mapping[str, Any]) -> None:
+        """Count one receipt."""
+        self.units += 1
+        self.units_uncommitted += not receipt["committed"]
+        for name in ("seconds", "stems", "events", "windows", "pairs", "pairs_passed", "size_bytes"):
+            setattr(self, name, getattr(self, name) + receipt[name])
+        for error_class in receipt["error_classes"]:
+            self.failures[error_class] = self.failures.get(error_class, 0) + 1
+
+
+class Progress(Protocol):
+    """Where a workflow reports to."""
+
+    def start(self, tally: Tally) -> None:
+        """The plan is known."""
+
+    def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
+        """A unit came back."""
+
+    def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
+        """The run is over."""
+
+
+def describe(tally: Tally, elapsed_seconds: float) -> str:
+    """One line: `0.42 of 1.30 h, 25 x real time, 2 min left, 3 stems ...`."""
+    speed = tally.seconds / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    planned = f" of {tally.seconds_planned / 3600:.2f}" if tally.seconds_planned else ""
+    more = "+" if tally.units_unprobed else ""
+    parts = [
+        f"{tally.units}/{tally.units_planned} units",
+        f"{tally.seconds / 3600:.2f}{planned}{more} h",
+        f"{speed:.1f} x real time",
+    ]
+    left = tally.units_planned - tally.units
+    if tally.units and left:
+        parts.append(f"{_clock(elapsed_seconds / tally.units * left)} left")
+    parts.append(f"{tally.stems} stems")
+    if tally.already_done:
+        parts.append(f"{tally.already_done} already done")
+    if tally.failures:
+        parts.append("failures: " + ", ".join(f"{n} {name}" for name, n in sorted(tally.failures.items())))
+    return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+class TextProgress:
+    """A line that stays in place on a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live: Live | None = None
+        self._began = self._said = time.monotonic()
+
+    def start(self, tally: Tally) -> None:
+        self._began = time.monotonic()
+        if self.console.is_terminal:
+            self._live = Live(Text("starting ..."), console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
+        for message in receipt["messages"]:
+            self.console.print(f"[yellow]![/] {message}", highlight=False, soft_wrap=True)
+        now = time.monotonic()
+        line = describe(tally, now - self._began)
+        if self._live is not None:
+            share = tally.units / max(1, tally.units_planned)
+            self._live.update(Text(f"{'━' * round(24 * share):<24} {line}"))
+        elif now - self._said > LINE_EVERY_SECONDS or tally.units == tally.units_planned:
+            self._said = now
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self.console.print(describe(tally, time.monotonic() - self._began), highlight=False, soft_wrap=True)
+
+
+class JsonProgress:
+    """One JSON object per line: `plan`, then a `unit` per receipt, then `done`."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def start(self, tally: Tally) -> None:
+        self._began = time.monotonic()
+        self._say("plan", **asdict(tally))
+
+    def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
+        elapsed = time.monotonic() - self._began
+        done = {
+            "units_done": tally.units,
+            "seconds_done": round(tally.seconds, 3),
+            "x_real_time": round(tally.seconds / max(elapsed, 1e-9), 2),
+        }
+        self._say("unit", **receipt, **done)
+
+    def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
+        self._say("done", **summary)
+
+    def _say(self, kind: str, **content: Any) -> None:
+        print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)
