@@ -6,7 +6,6 @@ unit of its own that commits its failure.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,8 +23,9 @@ from operators.media_errors import from_error
 from operators.member import Member, unit_row
 from operators.probe import Track, probe
 from operators.schema import PLAN_SCHEMA
-from operators.sources import Source, is_local
+from operators.sources import Source
 from operators.standing import MemberOutcome
+from operators.whole_file import WholeFile
 
 # Below this most files are shorter than a unit (8 MiB: 9 minutes of MP3 at 128 kbit/s, 48 s of CD), and a probe (0.1 s)
 # would cost the planner more than the cut brings. Without it a million clips would be a day of probing on one machine.
@@ -87,19 +86,13 @@ def plan_units(
 
 def write_plan(rows: Iterable[Mapping[str, Any]], out_uri: str, run_id: str) -> str:
     """Write the plan of a run to OUT/plan/<run_id>.parquet and return its URI; the file appears only when whole."""
-    fs, out = fsspec.core.url_to_fs(out_uri)
-    path = f"{out.rstrip('/')}/plan/{run_id}.parquet"
-    fs.makedirs(os.path.dirname(path), exist_ok=True)
-    # An object appears when its upload ends; on a disk a new name does that.
-    part = f"{path}.part" if is_local(fs.unstrip_protocol(path).removeprefix("file://")) else path
     pending = iter(rows)
-    with fs.open(part, "wb") as file, pq.ParquetWriter(file, PLAN_SCHEMA) as writer:
-        while group := list(islice(pending, _ROWS_PER_GROUP)):
-            writer.write_table(pa.Table.from_pylist(group, schema=PLAN_SCHEMA))
-    if part != path:
-        os.replace(part, path)
-        return path
-    return str(fs.unstrip_protocol(path))
+    with WholeFile(f"{out_uri.rstrip('/')}/plan/{run_id}.parquet") as whole:
+        with pq.ParquetWriter(whole.file, PLAN_SCHEMA) as writer:
+            while group := list(islice(pending, _ROWS_PER_GROUP)):
+                writer.write_table(pa.Table.from_pylist(group, schema=PLAN_SCHEMA))
+        whole.publish()
+    return whole.place.uri
 
 
 def _members(

@@ -18,8 +18,9 @@ DEFAULT_LIMIT_BYTES: Final = 50 << 30  # five movies of 10 GB
 
 
 def default_scratch() -> Path:
-    """`$SOUNDQUARRY_SCRATCH`, or a directory below the system's place for temporary files."""
-    return Path(os.environ.get("SOUNDQUARRY_SCRATCH") or Path(tempfile.gettempdir()) / f"soundquarry-{os.getuid()}")
+    """`media` in `$SOUNDQUARRY_SCRATCH`, or in a directory of the user below the system's place for temporary files."""
+    root = os.environ.get("SOUNDQUARRY_SCRATCH") or Path(tempfile.gettempdir()) / f"soundquarry-{os.getuid()}"
+    return Path(root) / "media"
 
 
 class ScratchCache:

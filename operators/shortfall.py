@@ -22,7 +22,7 @@ def shortfall(
     """
     if reader.end_sample == 0:
         raise _nothing(reader.errors(), source_uri, track)
-    corrupt = reader.new_decode_errors()
+    corrupt = reader.new_damage()
     if reader.end_sample is not None and track.end_seconds is not None:
         have_seconds = reader.end_sample / sample_rate
         missing_seconds = min(track.end_seconds, stop_seconds) - have_seconds
@@ -54,11 +54,11 @@ def _truncated(source_uri: str, have_seconds: float, whole_seconds: float) -> So
     )
 
 
-def _corrupt(source_uri: str, packets: int) -> SourceFailure:
+def _corrupt(source_uri: str, places: int) -> SourceFailure:
     return SourceFailure(
         status="partial",
         error_class="corrupt_audio",
-        message=f"{source_uri}: {packets} damaged packets could not be decoded and were left out; "
+        message=f"{source_uri}: {places} damaged places could not be decoded and were left out; "
         "copy it again and run again with --retry-failed",
         stage="decode",
     )

@@ -25,7 +25,8 @@ SEEK_LEAD_SECONDS: Final = (
 WARM_UP_SECONDS: Final = 1.0
 SAMPLE_BYTES: Final = 4
 _DISCARD_BYTES: Final = 1 << 20
-_DECODE_ERROR: Final = "Error while decoding stream"
+# What ffmpeg says of a packet that a decoder refuses, of a page of Ogg, of an element of Matroska.
+_DAMAGE: Final = ("Error while decoding stream", "CRC mismatch", "exceeds containing master element")
 
 
 class TrackReader:
@@ -36,7 +37,7 @@ class TrackReader:
         self._frame_bytes = channels * SAMPLE_BYTES
         self._keep_samples = keep_samples
         self._tail = b""
-        self._errors_told = 0
+        self._damage_told = 0
         self.position = position
         self.end_sample: int | None = None
 
@@ -65,10 +66,11 @@ class TrackReader:
         """What ffmpeg complained about so far."""
         return self._pipe.errors()
 
-    def new_decode_errors(self) -> int:
-        """How many packets could not be decoded since this was last asked."""
-        count = self.errors().count(_DECODE_ERROR)
-        new, self._errors_told = max(0, count - self._errors_told), count
+    def new_damage(self) -> int:
+        """How many damaged places ffmpeg met since this was last asked, or since samples were last skipped."""
+        said = self.errors()
+        count = sum(said.count(sign) for sign in _DAMAGE)
+        new, self._damage_told = max(0, count - self._damage_told), count
         return new
 
     def close(self) -> None:
@@ -82,6 +84,8 @@ class TrackReader:
             count = min(len(scratch), (start - self.position) * self._frame_bytes)
             self._fill(memoryview(scratch)[:count], deadline)
             self._tail = b""
+        if scratch:
+            self.new_damage()  # what lies in front is another unit's business
 
     def _fill(self, target: memoryview, deadline: float) -> int:
         """Read into `target`; returns the bytes of whole samples, notes where the track ends."""
@@ -128,7 +132,7 @@ def open_track(
         af=entry.filters + layout,
         **({} if layout else {"ac": track.channels}),
     )
-    command = output.global_args("-v", "error", "-nostdin").compile()
+    command = output.global_args("-v", "repeat+error", "-nostdin").compile()
     return TrackReader(command, channels=track.channels, position=entry.position, keep_samples=keep_samples)
 
 

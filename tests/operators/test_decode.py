@@ -1,0 +1,332 @@
+"""Decoding: units laid end to end are the whole file, whatever the codec, and a bad source is a piece that says why."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from made_media import RATE, chirp, encode, ffmpeg, pieces_of, plain_decode, sample_media, source_of, span, whole
+
+from operators.decode import Decode
+from operators.failure import SourceFailure, is_transient
+from operators.member import Member, unit_row
+from operators.probe import probe
+from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
+from operators.sources import Source, list_sources
+from operators.track_reader import open_track
+
+UNIT_SECONDS = 7.3
+MP3_VBR = ("-q:a", "5", "-write_xing", "0")
+AAC_IN_MATROSKA = ("-c:a", "aac")
+
+# name, sample rate, channels, options of the encoder, whether a unit late in the file is reached by a seek
+FORMATS = [
+    pytest.param("x.wav", 44_100, 2, (), True, id="wav 44.1 kHz"),
+    pytest.param("x.wav", 96_000, 1, ("-c:a", "pcm_s24le"), True, id="wav 96 kHz", marks=pytest.mark.slow),
+    pytest.param("x.flac", 22_050, 1, (), True, id="flac 22.05 kHz"),
+    pytest.param("x.mp3", 44_100, 2, ("-b:a", "128k"), True, id="mp3"),
+    pytest.param("x.mp3", 22_050, 1, MP3_VBR, True, id="mp3 of variable rate, no header"),
+    pytest.param("x.m4a", 44_100, 2, ("-c:a", "alac"), True, id="alac in mp4", marks=pytest.mark.slow),
+    pytest.param("x.mkv", 48_000, 2, ("-c:a", "libopus", "-b:a", "64k"), True, id="opus in matroska"),
+    pytest.param("x.mkv", 44_100, 2, ("-c:a", "flac"), True, id="flac in matroska", marks=pytest.mark.slow),
+    pytest.param("x.mkv", 44_100, 1, ("-c:a", "libmp3lame"), True, id="mp3 in matroska", marks=pytest.mark.slow),
+    pytest.param("x.mp4", 44_100, 2, ("-c:a", "aac", "-b:a", "96k"), False, id="aac in mp4"),
+    pytest.param("x.mkv", 48_000, 2, AAC_IN_MATROSKA, False, id="aac in matroska", marks=pytest.mark.slow),
+    pytest.param("x.aac", 44_100, 2, (), False, id="raw aac", marks=pytest.mark.slow),
+    pytest.param("x.ts", 48_000, 2, ("-c:a", "mp2"), False, id="mp2 in a transport stream"),
+    pytest.param("x.ogg", 44_100, 2, ("-c:a", "libvorbis"), False, id="vorbis in ogg", marks=pytest.mark.slow),
+    pytest.param("x.webm", 22_050, 1, ("-c:a", "libvorbis"), False, id="vorbis in webm"),
+    pytest.param("x.opus", 48_000, 1, ("-c:a", "libopus"), False, id="opus in ogg", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "sample_rate", "channels", "options", "sought"), FORMATS)
+def test_units_end_to_end_are_the_whole_file(
+    tmp_path: Path, name: str, sample_rate: int, channels: int, options: tuple[str, ...], sought: bool
+) -> None:
+    path = encode(tmp_path / name, chirp(sample_rate, 45.1, channels), sample_rate, *options)
+    source = source_of(path)
+    expected = plain_decode(path, channels)
+    count = math.ceil(len(expected) / RATE / UNIT_SECONDS)
+    spans = [(k * UNIT_SECONDS, (k + 1) * UNIT_SECONDS if k < count - 1 else None) for k in range(count)]
+
+    in_order = Decode(context_seconds=1)
+    pieces = [pieces_of(in_order, source, 0, *unit)[0] for unit in spans]
+    assert {piece["status"] for piece in pieces} == {"ok"}
+    units = np.concatenate([span(piece) for piece in pieces])
+    assert len(units) == len(expected)
+    assert np.abs(units - expected).max() <= 1e-5
+
+    # Another worker, which has not seen the units before, gets the same samples, context included.
+    for index in (count - 1, 1):
+        (alone,) = pieces_of(Decode(context_seconds=1), source, 0, *spans[index])
+        assert alone["pcm"].shape == pieces[index]["pcm"].shape
+        assert np.abs(alone["pcm"] - pieces[index]["pcm"]).max() <= 1e-5
+
+    reader = _reader_at(source, 40.0)
+    assert (reader > 30 * RATE) == sought
+
+
+def _reader_at(source: Source, seconds: float) -> int:
+    (track,) = probe(f"file:{source.uri}", source.uri)
+    want = round(seconds * RATE)
+    reader = open_track(f"file:{source.uri}", track, want, sample_rate=RATE, keep_samples=0, timeout_seconds=60)
+    reader.close()
+    return reader.position
+
+
+def test_seek_in_a_film_arrives_at_the_sample(tmp_path: Path) -> None:
+    sound = encode(tmp_path / "x.wav", chirp(48_000, 70), 48_000)
+    film = tmp_path / "film.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=70"]
+    ffmpeg(*picture, "-i", str(sound), "-c:v", "libx264", "-g", "250", "-c:a", "libopus", str(film))
+    source = source_of(film)
+    expected = whole(source)
+    (piece,) = pieces_of(Decode(), source, 0, 60.0, None)
+    assert _reader_at(source, 60.0) > 0
+    np.testing.assert_allclose(span(piece), expected[60 * RATE :], atol=1e-5)
+
+
+def test_units_out_of_order_are_right_too(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.m4a", chirp(44_100, 20), 44_100))
+    expected = whole(source)
+    decode = Decode(context_seconds=0.5)
+    for start in (10.0, 15.0, 0.0, 5.0, 5.0):
+        (piece,) = pieces_of(decode, source, 0, start, start + 5)
+        assert np.array_equal(span(piece), expected[round(start * RATE) : round((start + 5) * RATE)])
+
+
+def test_context_lies_around_the_span_and_ends_with_the_track(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.wav", chirp(RATE, 9, 1), RATE, "-c:a", "pcm_f32le"))
+    expected = whole(source)
+    for start, end, before, after in ((0.0, 3.0, 0, 2), (3.0, 6.0, 2, 2), (6.0, 9.0, 2, 0)):
+        (piece,) = pieces_of(Decode(context_seconds=2), source, 0, start, end)
+        assert (piece["context_before_samples"], piece["span_samples"]) == (before * RATE, 3 * RATE)
+        assert np.array_equal(piece["pcm"], expected[round((start - before) * RATE) : round((end + after) * RATE)])
+
+
+def test_channels_stay_as_they_are(tmp_path: Path) -> None:
+    surround = chirp(RATE, 2, 6)
+    mono = chirp(RATE, 2, 1)
+    antiphase = np.concatenate([mono, -mono], axis=1)
+    for name, signal in (("surround.wav", surround), ("antiphase.wav", antiphase), ("mono.wav", mono)):
+        source = source_of(encode(tmp_path / name, signal, RATE, "-c:a", "pcm_f32le"))
+        assert np.array_equal(whole(source), signal)
+
+
+def test_small_source_gives_a_piece_for_every_track(tmp_path: Path) -> None:
+    stereo = encode(tmp_path / "a.wav", chirp(48_000, 3), 48_000)
+    mono = encode(tmp_path / "b.wav", chirp(22_050, 2, 1), 22_050)
+    both = tmp_path / "both.mkv"
+    ffmpeg("-i", str(stereo), "-i", str(mono), "-map", "0", "-map", "1", "-c:a", "flac", str(both))
+    pieces = pieces_of(Decode(), source_of(both))
+    assert [(p["track"], p["channels"], p["span_samples"] / RATE) for p in pieces] == [
+        (0, 2, pytest.approx(3, abs=1e-3)),
+        (1, 1, pytest.approx(2, abs=1e-3)),
+    ]
+    assert np.array_equal(span(pieces[1]), plain_decode(both, 1, track=1))
+
+
+def test_long_track_of_a_small_source_comes_in_stretches_of_the_unit_length(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.ogg", chirp(16_000, 20, 1), 16_000))
+    pieces = pieces_of(Decode(unit_seconds=UNIT_SECONDS, context_seconds=1), source)
+    assert [p["start_seconds"] for p in pieces] == [0, UNIT_SECONDS, 2 * UNIT_SECONDS]
+    assert [p["context_before_samples"] for p in pieces] == [0, RATE, RATE]
+    assert np.array_equal(np.concatenate([span(p) for p in pieces]), whole(source))
+
+
+def test_track_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
+    sound = encode(tmp_path / "x.wav", chirp(48_000, 40, 1), 48_000)
+    picture = ["-f", "lavfi", "-i", "color=size=32x32:rate=25:duration=4"]
+    for name, codec in (("late.mov", "pcm_s16le"), ("late.mkv", "flac")):
+        film = tmp_path / name
+        ffmpeg(*picture, "-itsoffset", "1.5", "-i", str(sound), "-map", "0", "-map", "1", "-c:a", codec, str(film))
+        decoded = whole(source_of(film))
+        late = round(1.5 * RATE)
+        assert np.abs(decoded[: late - 40]).max() < 1e-3
+        np.testing.assert_allclose(decoded[late + 99 : late + 9999], plain_decode(sound, 1)[99:9999], atol=1e-4)
+        (unit,) = pieces_of(Decode(), source_of(film), 0, 35.0, 40.0)
+        np.testing.assert_allclose(span(unit), decoded[35 * RATE : 40 * RATE], atol=1e-5)
+
+
+def test_gap_in_the_timestamps_is_silence(tmp_path: Path) -> None:
+    path = tmp_path / "gap.mkv"
+    signal = chirp(32_000, 4, 1)
+    gap = "asetnsamples=1000,asetpts='if(gte(N,64000),PTS+32000,PTS)'"
+    encode(path, signal, 32_000, "-af", gap, "-c:a", "pcm_f32le")
+    decoded = whole(source_of(path))
+    assert len(decoded) / RATE == pytest.approx(5, abs=0.01)
+    assert np.abs(decoded[round(2.1 * RATE) : round(2.9 * RATE)]).max() == 0
+    np.testing.assert_allclose(decoded[3 * RATE : 5 * RATE], signal[2 * RATE :], atol=1e-5)
+
+
+def test_file_cut_short_is_partial_and_says_how_much_there_is(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.mp4", chirp(44_100, 30), 44_100, "-movflags", "+faststart")
+    complete = whole(source_of(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    source = source_of(path)
+    (first,) = pieces_of(Decode(unit_seconds=60), source)
+    assert (first["status"], first["error_class"]) == ("partial", "truncated")
+    assert "of 30.0 s could be decoded" in first["message"]
+    have = first["span_samples"]
+    assert 10 * RATE < have < 20 * RATE
+    assert np.array_equal(span(first)[: have - 2048], complete[: have - 2048])
+
+
+def test_unit_behind_the_end_of_a_file_cut_short_is_partial_and_empty(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.mp4", chirp(44_100, 30), 44_100, "-movflags", "+faststart")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (piece,) = pieces_of(Decode(), source_of(path), 0, 20.0, 30.0)
+    assert (piece["status"], piece["span_samples"], len(piece["pcm"])) == ("partial", 0, 0)
+    assert "of 30.0 s" in piece["message"]
+
+
+def test_damaged_packets_are_told(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.mka", chirp(44_100, 20), 44_100, "-c:a", "flac")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20_000] = np.random.default_rng(1).bytes(20_000)
+    path.write_bytes(bytes(data))
+    (piece,) = pieces_of(Decode(), source_of(path))
+    assert piece["status"] == "partial"
+    assert piece["span_samples"] > 15 * RATE
+
+
+def test_failure_known_to_the_planner_is_passed_on(tmp_path: Path) -> None:
+    problem = SourceFailure(status="unreadable", error_class="broken_archive", message="repack it", stage="list")
+    (piece,) = pieces_of(Decode(), Source("/x.tar", "1", 1, problem=problem))
+    assert [piece[k] for k in ("status", "error_class", "message", "stage", "track")] == [
+        "unreadable", "broken_archive", "repack it", "list", None,
+    ]  # fmt: skip
+
+
+def test_bad_member_does_not_touch_its_neighbours(tmp_path: Path) -> None:
+    good = encode(tmp_path / "a.wav", chirp(16_000, 1), 16_000)
+    (tmp_path / "b.wav").touch()
+    (tmp_path / "c.mp3").write_bytes(b"no sound" * 200)
+    members = [Member(source) for source in list_sources([str(tmp_path)])]
+    row = unit_row([*members, Member(Source(str(tmp_path / "gone.wav"), "1-1", 1))], seconds=None, attempt=2)
+    unit = Decode()(pa.Table.from_pylist([row], schema=PLAN_SCHEMA))
+    assert unit.schema == UNIT_SCHEMA
+    (kept,) = unit.drop_columns("pieces").to_pylist()
+    assert kept == row
+    states = [(p["source_uri"], p["status"], p["error_class"]) for p in unit["pieces"].to_pylist()[0]]
+    assert states == [
+        (str(good), "ok", None),
+        (str(tmp_path / "b.wav"), "unreadable", "empty_file"),
+        (str(tmp_path / "c.mp3"), "unreadable", "not_media"),
+        (str(tmp_path / "gone.wav"), "failed", "vanished"),
+    ]
+
+
+def test_source_that_changed_since_it_was_planned_is_not_decoded(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.wav", chirp(16_000, 1), 16_000)
+    source = source_of(path)
+    encode(path, chirp(16_000, 2), 16_000)
+    (piece,) = pieces_of(Decode(), source)
+    assert (piece["error_class"], piece["stage"]) == ("changed", "fetch")
+
+
+def test_decode_that_takes_too_long_is_stopped_and_tried_again(tmp_path: Path) -> None:
+    path = encode(tmp_path / "x.flac", chirp(48_000, 60), 48_000)
+    (piece,) = pieces_of(Decode(timeout_seconds=0.001), source_of(path), 0, 0.0, 60.0)
+    assert (piece["status"], piece["error_class"], piece["stage"]) == ("failed", "timeout", "decode")
+    assert is_transient(piece["error_class"])
+
+
+def test_ten_hours_of_wav_are_not_read_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "ten_hours.wav"
+    seconds, rate = 36_000, 16_000
+    size = seconds * rate * 2
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, rate * 2, 2, 16,
+                         b"data", size)  # fmt: skip
+    with open(path, "wb") as file:  # a sparse file: silence, and noise in the last half minute
+        file.write(header)
+        file.seek(len(header) + (seconds - 30) * rate * 2)
+        file.write(np.random.default_rng(0).bytes(30 * rate * 2))
+    source = source_of(path)
+    (piece,) = pieces_of(Decode(), source, 0, 35_400.0, None)
+    assert _reader_at(source, 35_400.0) > 35_390 * RATE
+    assert piece["span_samples"] == 600 * RATE
+    loud = np.flatnonzero(span(piece)[:, 0])
+    assert loud[0] == pytest.approx(570 * RATE, abs=40)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def test_bucket_is_listed_and_decoded_and_large_objects_are_fetched_once(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    bucket = s3fs.S3FileSystem()
+    bucket.mkdir("archive")
+    large = encode(tmp_path / "large.wav", chirp(44_100, 60), 44_100)
+    small = encode(tmp_path / "small.ogg", chirp(44_100, 2), 44_100)
+    bucket.put(str(large), "archive/a/large.wav")
+    bucket.put(str(small), "archive/small é.ogg")
+
+    sources = list(list_sources(["s3://archive"]))
+    assert [source.uri for source in sources] == ["s3://archive/a/large.wav", "s3://archive/small é.ogg"]
+    scratch = tmp_path / "scratch"
+    decode = Decode(scratch=str(scratch))
+    units = [pieces_of(decode, sources[0], 0, a, b)[0] for a, b in ((0.0, 30.0), (30.0, 60.0))]
+    assert np.array_equal(np.concatenate([span(unit) for unit in units]), plain_decode(large, 2))
+    assert np.array_equal(span(pieces_of(decode, sources[1])[0]), plain_decode(small, 2))
+    assert [path.stat().st_size for path in scratch.iterdir() if not path.suffix] == [large.stat().st_size]
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_tar_members_are_decoded_where_they_lie() -> None:
+    sources = list(list_sources([str(sample_media("clips20.tar"))]))[:7]  # one of each format
+    decode = Decode()
+    pieces = [piece for source in sources for piece in pieces_of(decode, source)]
+    assert len(pieces) == 7
+    assert {piece["status"] for piece in pieces} == {"ok"}
+    assert all(3 * RATE < piece["span_samples"] < 6 * RATE for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("name", "track", "channels"),
+    [
+        ("archive_10min.mp4", 0, 2),
+        ("two_tracks_3min.mkv", 0, 2),
+        ("two_tracks_3min.mkv", 1, 1),
+        ("one_minute.mp3", 0, 2),
+    ],
+)
+def test_sample_in_units_is_the_whole_file(name: str, track: int, channels: int) -> None:
+    path = sample_media(name)
+    expected = plain_decode(path, channels, track)
+    decode, units, start = Decode(), [], 0.0
+    while start < len(expected) / RATE:
+        last = start + 96.0 >= len(expected) / RATE
+        pieces = pieces_of(decode, source_of(path), track, start, None if last else start + 96.0)
+        assert {piece["status"] for piece in pieces} == {"ok"}
+        units += [span(piece) for piece in pieces]
+        start += 96.0
+    decoded = np.concatenate(units)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded - expected).max() <= 1e-5
+
+
+def test_truncated_sample_is_partial() -> None:
+    (piece,) = pieces_of(Decode(), source_of(sample_media("truncated_faststart.mp4")))
+    assert (piece["status"], piece["error_class"]) == ("partial", "truncated")
+    assert 30 * RATE < piece["span_samples"] < 45 * RATE

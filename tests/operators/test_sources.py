@@ -1,0 +1,132 @@
+"""Listing: what is found, in which order, under which URI and version, and what is said of the rest."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from operators.sources import SourcesNotFoundError, list_sources
+from operators.tar_members import tar_slice
+
+
+def write(path: Path, data: bytes = b"sound") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def make_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def uris(*patterns: str | Path) -> list[str]:
+    return [source.uri for source in list_sources([str(pattern) for pattern in patterns])]
+
+
+def test_directory_is_searched_for_media_names_in_a_stable_order(tmp_path: Path) -> None:
+    for name in ("b/late.MP3", "a/x.wav", "a/notes.txt", "a/.hidden.wav", "z.flac", "a/deep/er/film.mkv"):
+        write(tmp_path / name)
+    expected = ["a/deep/er/film.mkv", "a/x.wav", "b/late.MP3", "z.flac"]
+    assert uris(tmp_path) == [str(tmp_path / name) for name in expected]
+
+
+def test_file_given_by_name_is_taken_whatever_its_extension(tmp_path: Path) -> None:
+    assert uris(write(tmp_path / "recording.dat")) == [str(tmp_path / "recording.dat")]
+
+
+def test_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "x.wav")
+    monkeypatch.chdir(tmp_path)
+    assert uris("x.wav") == uris(f"file://{tmp_path}/x.wav") == [str(tmp_path / "x.wav")]
+
+
+def test_glob_matches_files_and_searches_matched_directories(tmp_path: Path) -> None:
+    for name in ("2023-a/x.wav", "2024-a/x.wav", "2024-b/y.ogg", "2024-c.txt"):
+        write(tmp_path / name)
+    assert uris(tmp_path / "2024-*") == [str(tmp_path / "2024-a/x.wav"), str(tmp_path / "2024-b/y.ogg")]
+    assert uris(tmp_path / "**" / "x.wav") == [str(tmp_path / f"202{n}-a/x.wav") for n in (3, 4)]
+    assert uris(tmp_path / "*.txt") == [str(tmp_path / "2024-c.txt")]
+
+
+def test_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:
+    write(tmp_path / "talk 2.wav")
+    assert uris(write(tmp_path / "talk [12].wav")) == [str(tmp_path / "talk [12].wav")]
+
+
+def test_what_is_named_twice_is_listed_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.wav")
+    assert uris(path, tmp_path, tmp_path / "*.wav") == [str(path)]
+
+
+def test_link_to_a_parent_directory_ends(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "x.wav")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert uris(tmp_path)[-1] == str(tmp_path / "a" / "x.wav")
+
+
+@pytest.mark.parametrize("missing", ["gone.wav", "*.wav", "empty", "nowhere/*.mp3"])
+def test_nothing_found_is_an_error_before_the_first_source(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "empty").mkdir()
+    present = write(tmp_path / "present.flac")
+    with pytest.raises(SourcesNotFoundError, match="check the path") as caught:
+        list_sources([str(present), str(tmp_path / missing)])
+    assert str(tmp_path / missing) in str(caught.value)
+    assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_version_changes_with_the_time_of_modification_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.wav")
+    versions = []
+    for time_ns in (1_700_000_000_123_000_000, 1_700_000_000_124_000_000):
+        os.utime(path, ns=(time_ns, time_ns))
+        versions += [source.version for source in list_sources([str(path)])]
+    assert versions[0] != versions[1]
+    assert all(version.startswith("5-") for version in versions)
+
+
+def test_tar_members_have_their_place_in_the_version(tmp_path: Path) -> None:
+    members = [("a/klänge 1.wav", b"one"), ("a/klänge 1.json", b"{}"), ("._x.wav", b"fork"), ("b.mp3", b"three")]
+    tar = make_tar(tmp_path / "clips.tar", members)
+    found = list(list_sources([str(tar)]))
+    assert [s.uri for s in found] == [f"tar://a/klänge 1.wav::{tar}", f"tar://b.mp3::{tar}"]
+    for source, data in zip(found, (b"one", b"three"), strict=True):
+        part = tar_slice(source.uri, source.version)
+        assert part is not None
+        assert tar.read_bytes()[part.offset : part.offset + part.size_bytes] == data
+        with fsspec.open(source.uri, "rb") as file:
+            assert file.read() == data
+    assert uris(found[1].uri) == [found[1].uri]
+
+
+@pytest.mark.parametrize(
+    ("damage", "status"),
+    [(lambda data: b"this is no archive" * 100, "unreadable"), (lambda data: data[:1600], "partial")],
+    ids=["not a tar", "cut short"],
+)
+def test_damaged_tar_is_a_source_with_a_problem(tmp_path: Path, damage: Callable[[bytes], bytes], status: str) -> None:
+    tar = make_tar(tmp_path / "x.tar", [("a.wav", b"1" * 400), ("b.wav", b"2" * 900)])
+    tar.write_bytes(damage(tar.read_bytes()))
+    *_, last = list_sources([str(tar)])
+    assert last.problem is not None
+    assert (last.uri, last.problem.status, last.problem.error_class) == (str(tar), status, "broken_archive")
+    assert str(tar) in last.problem.message
+
+
+def test_memory_file_system_is_listed(tmp_path: Path) -> None:
+    root = f"memory://{tmp_path.name}"
+    fsspec.filesystem("memory").pipe({f"/{tmp_path.name}/a.wav": b"1", f"/{tmp_path.name}/b/c.mp3": b"22"})
+    found = list(list_sources([root]))
+    assert [(s.uri.rsplit(tmp_path.name)[1], s.size_bytes) for s in found] == [("/a.wav", 1), ("/b/c.mp3", 2)]
+    with fsspec.open(found[0].uri, "rb") as file:
+        assert file.read() == b"1"
