@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from operators.dataset import read_ledger, read_signature, sources_table, totals, write_coverage
-from operators.excerpt import ReadMixture, read_mixture
+from operators.excerpt import MixtureReader, ReadMixture
 from operators.whole_file import place, write_whole
 from workflows.report_examples import StemIndex, examples, index_stems
 from workflows.report_page import QueryRow, ReportData, page
@@ -116,8 +116,11 @@ def _settings(out_uri: str) -> dict[str, Any]:
     return flat
 
 
-def report(out_uri: str, *, read_mixture: ReadMixture = read_mixture, max_page_bytes: int = MAX_PAGE_BYTES) -> str:
-    """Writes `OUT/report.html` and returns where it lies. `read_mixture` decodes a stretch of a source again."""
+def report(out_uri: str, *, read_mixture: ReadMixture | None = None, max_page_bytes: int = MAX_PAGE_BYTES) -> str:
+    """Writes `OUT/report.html` and returns where it lies.
+
+    `read_mixture` decodes a stretch of a source again (default: as the pipeline does).
+    """
     out_uri = place(out_uri).uri.rstrip("/")
     unreadable: list[str] = []
     ledger = read_ledger(out_uri, lambda uri, _: unreadable.append(uri))
@@ -149,7 +152,7 @@ def report(out_uri: str, *, read_mixture: ReadMixture = read_mixture, max_page_b
         unreadable_files=unreadable,
     )
     room = max_page_bytes - len(page(data).encode("utf-8", "replace"))
-    data.examples = examples(out_uri, index, read_mixture, several_tracks, room)
+    data.examples = examples(out_uri, index, read_mixture or MixtureReader(), several_tracks, room)
     target = (place(out_uri) / REPORT_FILE).uri
     write_whole(target, page(data).encode("utf-8", "replace"))
     return target

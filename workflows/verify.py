@@ -28,7 +28,9 @@ def print_result(result: VerifyResult, console: Console | None = None) -> None:
         highlight=False,
     )
     if result.findings:
-        table = Table("finding", "where", "what", show_lines=True)
+        table = Table("finding", show_lines=True)
+        table.add_column("where", overflow="fold")
+        table.add_column("what", overflow="fold")
         for finding in result.findings[:ROWS_SHOWN]:
             style = "dim" if finding.harmless else None
             kind = f"{finding.kind} (harmless)" if finding.harmless else finding.kind

@@ -21,6 +21,7 @@ from operators.dataset import (
 from operators.failure import SourceFailure
 from operators.footers import read_records
 from operators.unit_file import UnitFileWriter
+from operators.verification import verify_dataset
 from operators.whole_file import find_temporary, place
 
 
@@ -81,6 +82,8 @@ def test_units_are_committed_read_and_summed_up_in_a_bucket(out: str) -> None:
     with place(out).fs.open(f"{out}/stems/bb/bb02.parquet", "rb") as file:
         assert pq.read_table(file).num_rows == 2
     assert find_temporary(out) == []
+    checked = verify_dataset(out, decode=True)
+    assert (checked.findings, checked.units, checked.stems, checked.decoded) == ([], 2, 3, 3)
 
 
 def test_an_aborted_writer_leaves_nothing_in_the_bucket_or_on_the_disk(out: str) -> None:

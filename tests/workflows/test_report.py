@@ -189,14 +189,14 @@ def test_the_players_play_in_a_browser(page: Page, tmp_path: Path) -> None:
 
 
 def png_colours(data: bytes) -> tuple[int, int, int]:
-    """Width, height and number of different pixels (before filters are undone) of a PNG."""
+    """Width, height and number of different pixels in every tenth line (before filters are undone) of a PNG."""
     width, height = struct.unpack(">II", data[16:24])
     packed, at = b"", 8
     while at < len(data):
         (length,), kind = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]
         packed += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
         at += length + 12
-    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, -1)[:, 1:]
+    rows = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, -1)[::10, 1:]
     return width, height, len(np.unique(rows[:, : 3 * width].reshape(-1, 3), axis=0))
 
 
