@@ -58,7 +58,8 @@ def _corrupt(source_uri: str, places: int) -> SourceFailure:
     return SourceFailure(
         status="partial",
         error_class="corrupt_audio",
-        message=f"{source_uri}: {places} damaged places could not be decoded and were left out; "
+        message=f"{source_uri}: {places} damaged {'place' if places == 1 else 'places'} could not be decoded; "
+        "what is whole was taken; "
         "copy it again and run again with --retry-failed",
         stage="decode",
     )
