@@ -89,6 +89,7 @@ class CLAPSep(Separator):
         self.mel = MelScale(bands=config.bands, bins=stft.bins, sample_rate=config.sample_rate)
         self.band_norm = nn.BatchNorm1d(config.bands)
         self.encoder = MixtureEncoder(config.widths, bands=config.bands, deep_blocks=config.deep_blocks)
+        self.activity_hop_samples = config.hop_samples * self.encoder.stride // 2
         condition = 2 * config.embedding
         self.query = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
         below: list[int | None] = [None, *reversed(config.decoder_widths[1:])]

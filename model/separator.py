@@ -69,6 +69,9 @@ class Separator(nn.Module, ABC):
 
     sample_rate: int
     window_samples: int
+    activity_hop_samples: int
+    """Samples per frame of `activity`: frame n tells of [n, n + 1) times so many samples of the window. The last ones
+    may lie beyond its end."""
 
     @abstractmethod
     def analyse(self, mixture: Tensor) -> Tensor:

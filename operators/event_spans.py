@@ -29,12 +29,16 @@ class Event:
     presence: float
 
 
-def to_bins(activity: NDArray[np.float32], window_samples: int, sample_rate: int) -> NDArray[np.float32]:
+def to_bins(
+    activity: NDArray[np.float32], hop_samples: int, window_samples: int, sample_rate: int
+) -> NDArray[np.float32]:
     """Activity per tenth of a second [Q, bins] of a window's activity per network frame [Q, N'], linearly
-    interpolated."""
-    frames = activity.shape[-1]
+    interpolated.
+
+    Frame n tells of the samples [n, n + 1) * `hop_samples`; frames beyond the window only serve as neighbours.
+    """
     bins = window_samples * BINS_PER_SECOND // sample_rate
-    centres = (np.arange(frames) + 0.5) * (bins / frames)
+    centres = (np.arange(activity.shape[-1]) + 0.5) * (hop_samples * BINS_PER_SECOND / sample_rate)
     wanted = np.arange(bins) + 0.5
     return np.stack([np.interp(wanted, centres, row) for row in activity]).astype(np.float32)
 
@@ -54,8 +58,9 @@ def events_of(
     """Events of one query from its activity and its stem's level, both per bin from `start_seconds` on.
 
     >>> heard = np.array([0, 0.9, 0.9, 0.1, 0.8, 0, 0, 0, 0, 0], dtype=np.float32)
-    >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, np.full(10, -20, np.float32), 0.5,
-    start_seconds=6.0)] [(6.1, 6.5)]
+    >>> loud = np.full(10, -20, dtype=np.float32)
+    >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, loud, 0.5, start_seconds=6.0)]
+    [(6.1, 6.5)]
     """
     bins = min(len(activity), len(level_dbfs))
     if bins == 0:

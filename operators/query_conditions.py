@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import fsspec
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from model.separator import Condition
 from operators.catalog import Catalog, CatalogError, QuerySpec
 
 EXEMPLAR_SECONDS: Final = 10.0
+QUIETEST_PEAK: Final = 1e-4
+"""-80 dBFS: an exemplar that stays below it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,14 @@ def _sound(uri: str, query_id: str, sample_rate: int) -> Tensor:
             f"query {query_id!r}: the exemplar {Path(uri).name!r} cannot be read ({error}); give WAV, FLAC, OGG or MP3"
         ) from error
     mono = sound.mean(axis=1)[: int(EXEMPLAR_SECONDS * rate)]
-    if not mono.size or float(abs(mono).max()) < 1e-4:
+    if not np.isfinite(mono).all():
         raise CatalogError(
-            f"query {query_id!r}: the exemplar {Path(uri).name!r} is silent; give a recording of the sound alone"
+            f"query {query_id!r}: the exemplar {Path(uri).name!r} has samples that are NaN or infinite; export it again"
+        )
+    if not mono.size or float(abs(mono).max()) < QUIETEST_PEAK:
+        raise CatalogError(
+            f"query {query_id!r}: the exemplar {Path(uri).name!r} is silent (mixed to mono, in its first "
+            f"{EXEMPLAR_SECONDS:g} s); give a recording of the sound alone"
         )
     resampled = torch.from_numpy(soxr.resample(mono, rate, sample_rate).astype("float32"))
     return torch.nn.functional.pad(resampled, (0, max(0, sample_rate - len(resampled))))

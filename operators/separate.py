@@ -24,11 +24,12 @@ from model.registry import load_model
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts
 from operators.catalog import Catalog
 from operators.failure import SourceFailure
+from operators.flac import MAX_CHANNELS
 from operators.query_conditions import understand
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import RECEIPT_SCHEMA
 from operators.settings import ExtractSettings
-from operators.stem_engine import Coverage, StemEngine, Stretch
+from operators.stem_engine import Coverage, Samples, StemEngine, Stretch
 from operators.stem_rows import StemRowMaker
 from operators.unit_file import UnitFileWriter
 
@@ -50,8 +51,8 @@ class _Tally:
 class SeparateAndCommit:
     """`dataset.map_batches(SeparateAndCommit, batch_size=1, batch_format="pyarrow", compute=ActorPoolStrategy(...))`.
 
-    UNIT rows in, RECEIPT rows out. Never raises for a bad source; a unit that cannot be committed (disk full) is a
-    receipt that says so.
+    UNIT rows in, RECEIPT rows out. Never raises for a bad source; a unit that cannot be committed (disk full, out of
+    memory) is a receipt that says so.
     """
 
     def __init__(
@@ -154,19 +155,30 @@ class SeparateAndCommit:
             tally.sources.append(_source_record(piece, stems=0, failure=failure))
             return
         try:
-            stems, coverage = self._stems(piece, unit_id, tally, writer)
+            samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
+            unfit = _unfit(piece["source_uri"], samples)
+            if unfit is not None:
+                tally.sources.append(_source_record(piece, stems=0, failure=unfit))
+                return
+            stems, coverage = self._stems(piece, samples, unit_id, tally, writer)
             tally.coverage.extend(coverage)
             tally.sources.append(_source_record(piece, stems=stems))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise SourceFailure(
+                status="failed",
+                error_class="out_of_memory",
+                message=f"{piece['source_uri']}: out of memory ({error}); the next run tries it again",
+                stage="separate",
+            ) from error
         finally:
             self.attempts.end(key)
 
     def _stems(
-        self, piece: Mapping[str, Any], unit_id: str, tally: _Tally, writer: UnitFileWriter
+        self, piece: Mapping[str, Any], samples: Samples, unit_id: str, tally: _Tally, writer: UnitFileWriter
     ) -> tuple[int, list[CoverageRecord]]:
         rate = self.engine.sample_rate
         start = round(piece["start_seconds"] * rate)
         stop = start + piece["span_samples"]
-        samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
         looked = Coverage()
         waiting: deque[tuple[Stretch, Future[dict[str, Any] | None]]] = deque()
         per_query = np.zeros(len(self.catalog.queries), np.int64)
@@ -234,6 +246,24 @@ def _pieces(column: pa.StructArray) -> Iterator[dict[str, Any]]:
         piece = {name: column.field(name)[row].as_py() for name in names}
         pcm = column.field("pcm")[row]
         yield {**piece, "pcm": pcm.as_buffer() if pcm.is_valid else None}
+
+
+def _unfit(source_uri: str, samples: Samples) -> SourceFailure | None:
+    """Why no stems can be made of samples [C, T], if so."""
+    channels = samples.shape[0]
+    if channels > MAX_CHANNELS:
+        said = f"{channels} channels are more than the {MAX_CHANNELS} that a stem can hold; mix it down"
+        error_class = "too_many_channels"
+    elif not np.isfinite(samples.sum(dtype=np.float64)):
+        said, error_class = "some samples are NaN or infinite; export it again", "not_finite"
+    else:
+        return None
+    return SourceFailure(
+        status="failed",
+        error_class=error_class,
+        message=f"{source_uri}: {said} and run again with --retry-failed",
+        stage="separate",
+    )
 
 
 def _source_record(piece: Mapping[str, Any], *, stems: int, failure: SourceFailure | None = None) -> SourceRecord:

@@ -149,20 +149,18 @@ class StemEngine:
                 stem_open = _Open(np.zeros((stem.shape[0], right - left), np.float32), np.zeros(bins, np.float32))
                 open_stems[stretch, query] = stem_open
             overlap_add(stem_open.stem, left, stem, window.start, weights)
-            if max(left, kept_start) >= min(right, kept_stop):
-                continue
+            if presence > stem_open.presence:
+                stem_open.presence, stem_open.best_window = presence, mono_of(stem)
             per_bin = self.sample_rate // BINS_PER_SECOND
             centres = left + (np.arange(len(stem_open.activity)) + 0.5) * per_bin
             inside = (centres >= kept_start) & (centres < kept_stop)
             local = ((centres[inside] - window.start) // per_bin).astype(np.int64)
             stem_open.activity[inside] = activity[np.clip(local, 0, len(activity) - 1)]
-            if presence > stem_open.presence:
-                stem_open.presence, stem_open.best_window = presence, stem.mean(axis=0)
 
     def _finish(self, key: tuple[int, int], done: _Open, samples: Samples, first: int, start: int) -> Stretch:
         length = done.stem.shape[1]
         mixture = samples[:, start - first : start - first + length]
-        return Stretch(key[1], start, done.stem, mixture, max(done.presence, 0.0), done.activity, done.best_window)
+        return Stretch(key[1], start, done.stem, mixture, done.presence, done.activity, done.best_window)
 
     def _cut(self, samples: Samples, first: int, window: Window) -> Samples:
         """The window's samples [C, L], silence where the track has none."""
@@ -195,10 +193,7 @@ class StemEngine:
 
     def _views(self, window: Samples) -> list[int | None]:
         """[None] when the mono mix stands for the window, else its channels."""
-        if window.shape[0] == 1:
-            return [None]
-        mono = float(np.square(window.mean(axis=0)).mean())
-        return list(range(window.shape[0])) if mono < CANCELLED * float(np.square(window).mean()) else [None]
+        return list(range(window.shape[0])) if cancels(window) else [None]
 
     def _separate_views(
         self,
@@ -218,7 +213,8 @@ class StemEngine:
         frames = self.network.activity(features, self.condition).float().cpu().numpy()  # (V, Q, N')
         for row, (i, _) in enumerate(views):
             presence[i] = np.maximum(presence[i], heard[row])
-            activity[i] = np.maximum(activity[i], to_bins(frames[row], self.grid.length, self.sample_rate))
+            bins = to_bins(frames[row], self.network.activity_hop_samples, self.grid.length, self.sample_rate)
+            activity[i] = np.maximum(activity[i], bins)
         passed = [
             (row, query)
             for row, (i, _) in enumerate(views)
@@ -250,6 +246,20 @@ class StemEngine:
         for part, stems in halving(pairs, self.pair_batch, decode):
             for (row, query), stem in zip(part, stems, strict=True):
                 yield row, query, stem
+
+
+def cancels(samples: Samples) -> bool:
+    """True when the mono mix of [C, T] does not stand for its channels, because they are in opposite phase."""
+    if samples.shape[0] == 1:
+        return False
+    return float(np.square(samples.mean(axis=0)).mean()) < CANCELLED * float(np.square(samples).mean())
+
+
+def mono_of(samples: Samples) -> Samples:
+    """One channel [T] to listen to: the mean of [C, T], or the loudest where the mean cancels."""
+    loudest = int(np.square(samples).sum(axis=1).argmax())
+    mono: Samples = samples[loudest].copy() if cancels(samples) else samples.mean(axis=0)
+    return mono
 
 
 def halving(
