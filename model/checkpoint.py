@@ -89,8 +89,17 @@ def load_checkpoint(path: Path, *, name: str | None = None) -> Model:
         raise CheckpointError(
             f"{path} carries no soundquarry header of format {FORMAT_VERSION}; export it with this version"
         )
-    separator = CLAPSep(CLAPSepConfig(**_tuples(header["separator"])))
-    clap = Clap(ClapConfig(**_tuples(header["clap"])))
+    try:
+        separator = CLAPSep(CLAPSepConfig(**_tuples(header["separator"])))
+        clap = Clap(ClapConfig(**_tuples(header["clap"])))
+        calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: its configuration is not one of this version ({error!r}); export it again"
+        ) from error
+    strangers = sorted(key for key in tensors if not key.startswith(("separator.", "clap.")))
+    if strangers:
+        raise CheckpointError(f"{path} holds unknown tensors {strangers[:3]}; it is of another version")
     _fill(separator, "separator.", tensors, path)
     _fill(clap, "clap.", tensors, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -99,8 +108,8 @@ def load_checkpoint(path: Path, *, name: str | None = None) -> Model:
         name=name,
         separator=separator.eval().to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         clap=clap.eval(),
-        calibration=Calibration(**header["calibration"]),
-        provenance=header["provenance"],
+        calibration=calibration,
+        provenance=provenance,
         signature=f"{name}-{digest[:16]}",
     )
 

@@ -37,6 +37,8 @@ class WindowGrid:
     def __post_init__(self) -> None:
         if self.length != self.hop + 2 * self.lead or self.lead < 0:
             raise ValueError(f"length must be hop + 2 * lead, got {self.length = }, {self.hop = }, {self.lead = }")
+        if self.hop < max(1, 2 * self.fade):
+            raise ValueError(f"the cross-fades of a window must not overlap, got {self.hop = }, {self.lead = }")
 
     @classmethod
     def of(cls, window_samples: int) -> WindowGrid:

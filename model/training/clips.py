@@ -61,7 +61,9 @@ class ClipLibrary:
         self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
 
     def draw_label(self, generator: np.random.Generator, *, besides: Sequence[str] = ()) -> str:
-        """A label, none of `besides`."""
+        """A label, none of `besides`. Raises ValueError when there is no other."""
+        if not set(self.labels) - set(besides):
+            raise ValueError(f"there is no label besides {', '.join(besides)}; add clips of other sounds")
         while True:
             label = self.labels[int(generator.choice(len(self.labels), p=self.weights))]
             if label not in besides:

@@ -72,6 +72,7 @@ def train(
     average = MovingAverage(module, schedule.average)
     step = _restore(checkpoint, module, optimizer, average) if checkpoint.exists() else 0
     sums: dict[str, float] = {}
+    summed = 0
     began = time.monotonic()
     module.train()
     while step < schedule.steps:
@@ -87,16 +88,17 @@ def train(
         step += 1
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
+        summed += 1
         if step % schedule.log_every == 0 or step == schedule.steps:
-            seconds = (time.monotonic() - began) / schedule.log_every
+            seconds = (time.monotonic() - began) / summed
             on_log(
                 {
                     "step": step,
                     "seconds_per_step": round(seconds, 3),
-                    **{k: round(v / schedule.log_every, 4) for k, v in sums.items()},
+                    **{k: round(v / summed, 4) for k, v in sums.items()},
                 }
             )
-            sums, began = {}, time.monotonic()
+            sums, summed, began = {}, 0, time.monotonic()
         if step % schedule.save_every == 0 or step == schedule.steps:
             _save(checkpoint, step, schedule, module, optimizer, average)
     return average.module
