@@ -1,0 +1,8 @@
+"""Lets these tests import `small_model` (tests are no package: laion-clap installs one of that name)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))
