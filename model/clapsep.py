@@ -56,24 +56,40 @@ class SkipTrans(nn.Module):
         self.project = nn.Conv2d(inputs, width, 1)
         self.gamma = nn.Linear(condition, width)
         self.beta = nn.Linear(condition, width)
-        self.below = None if below is None else nn.Linear(below, width, bias=False)
+        if below is not None:
+            self.below = nn.Linear(below, width, bias=False)
         self.norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(inplace=True), nn.Linear(2 * width, width))
 
     def taps(self, tap: Tensor) -> Tensor:
         """The encoder's map [B, w, H, W], projected, channels last: [B, H, W, d]."""
         projected: Tensor = self.project(tap)
         return projected.permute(0, 2, 3, 1).contiguous()
 
-    def forward(self, projected: Tensor, e: Tensor, below: Tensor | None) -> Tensor:
-        """`projected` [B, H, W, d], `e` [B, 2 D], `below` [B, H/2, W/2, d'] -> [B, H, W, d]."""
-        h = projected * (1.0 + self.gamma(e))[:, None, None] + self.beta(e)[:, None, None]
-        if below is not None and self.below is not None:
-            small = self.below(below)
-            h = h + small.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    def forward(self, projected: Tensor, e: Tensor, below: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The stage's two halves: normed [B, H, W, d], and the MLP's hidden units [B, H, W, 2 d]; `read` joins them.
+
+        `projected` [B, H, W, d], `e` [B, 2 D], `below` [B, H/2, W/2, d].
+        """
+        h = torch.addcmul(self.beta(e)[:, None, None], projected, 1.0 + self.gamma(e)[:, None, None])
+        if below is not None:  # each of its values for 2 x 2 places
+            batch, rows, columns, width = below.shape
+            h = h.reshape(batch, rows, 2, columns, 2, width) + below[:, :, None, :, None]
+            h = h.reshape(batch, 2 * rows, 2 * columns, width)
         h = self.norm(h)
-        out: Tensor = h + self.mlp(h)
-        return out
+        return h, self.mlp[1](self.mlp[0](h))
+
+    def read(self, halves: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+        """`linear(h + MLP(h))` without the stage's full-width output: the MLP's last matrix is multiplied into `weight`.
+
+        All that reads a stage is one narrow linear map (the next stage, or the mask's patches), so this is exact, and a
+        fifth of the cost of a query.
+        """
+        h, hidden = halves
+        last = self.mlp[2]
+        assert isinstance(last, nn.Linear)
+        offset = weight @ last.bias if bias is None else weight @ last.bias + bias
+        return functional.linear(h, weight, offset) + functional.linear(hidden, weight @ last.weight)
 
 
 class CLAPSep(Separator):
@@ -145,24 +161,30 @@ class CLAPSep(Separator):
         return logits.topk(min(3, logits.shape[-1]), dim=-1).values.mean(dim=-1)
 
     def mask(self, features: Features, condition: Condition) -> Mask:
-        return Mask(self.mel.to_bins(torch.sigmoid(self.mask_logits(features, condition))))
+        return Mask(torch.sigmoid(self.mask_logits(features, condition)))
 
     def mask_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds per mel band and frame, Tensor[B, M, N]."""
         e = self.query(condition.embedding)
-        h: Tensor | None = None
-        for stage, projected in zip(self._stages(), features.maps, strict=True):
-            h = stage(projected, e, h)
-        assert h is not None
-        patches = self.patches(h).float()  # (B, M/2, N/2, 4)
+        stages = self._stages()
+        halves = stages[0](features.maps[0], e, None)
+        for under, stage, projected in zip(stages, stages[1:], features.maps[1:], strict=False):
+            halves = stage(projected, e, under.read(halves, stage.below.weight, None))
+        patches = stages[-1].read(halves, self.patches.weight, self.patches.bias).float()  # (B, M/2, N/2, 4)
         batch, rows, columns, _ = patches.shape
         image = patches.reshape(batch, rows, columns, 2, 2).permute(0, 1, 3, 2, 4)
         logits: Tensor = image.reshape(batch, 2 * rows, 2 * columns)
         return logits
 
     def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
-        frames = spectrum.shape[-1]
-        return self.stft.synthesise(spectrum * mask.magnitude[:, None, :, :frames], samples)
+        bands = mask.bands[:, None, :, : spectrum.shape[-1]]  # (B, 1, M, N)
+        if torch.is_grad_enabled() or spectrum.device.type != "cpu":
+            return self.stft.synthesise(spectrum * self.mel.to_bins(bands), samples)
+        # Row by row on a CPU: one stem's spectrum stays in the cache from the product to the overlap-add.
+        stems = bands.new_empty(len(bands), spectrum.shape[1], samples)
+        for stem, part, values in zip(stems, spectrum.expand(len(bands), -1, -1, -1), bands, strict=True):
+            self.stft.synthesise(part * self.mel.to_bins(values), samples, out=stem)
+        return stems
 
     def _stages(self) -> list[SkipTrans]:
         return [stage for stage in self.stages if isinstance(stage, SkipTrans)]

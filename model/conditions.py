@@ -28,7 +28,7 @@ class Query:
             raise ValueError("an empty query asks for nothing: give a text such as 'a dog barking', or a sound")
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def condition_of(queries: Sequence[Query], clap: Clap) -> Condition:
     """One row per query: positive and negative embedding side by side, the whole of unit length (CLAPSep's released
     inference).
@@ -39,13 +39,13 @@ def condition_of(queries: Sequence[Query], clap: Clap) -> Condition:
         torch.cat([_side(query.texts, query.sounds, clap), _side(query.negative_texts, query.negative_sounds, clap)])
         for query in queries
     ]
-    return Condition(functional.normalize(torch.stack(rows), dim=-1).clone())
+    return Condition(functional.normalize(torch.stack(rows), dim=-1))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def positive_embeddings(queries: Sequence[Query], clap: Clap) -> Tensor:
     """Unit vectors [Q, D] of what is wanted alone: what a stem's own embedding is compared with."""
-    return torch.stack([_side(query.texts, query.sounds, clap) for query in queries]).clone()
+    return torch.stack([_side(query.texts, query.sounds, clap) for query in queries])
 
 
 def _side(texts: Sequence[str], sounds: Sequence[Tensor], clap: Clap) -> Tensor:

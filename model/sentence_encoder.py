@@ -61,9 +61,9 @@ class SentenceEncoder:
             raise ValueError(f"the tokenizer in {folder} knows {len(self.tokenizer)} tokens, expected {VOCABULARY}")
         self.model: Any = BertModel.from_pretrained(folder, local_files_only=True).eval()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         tokens = self.tokenizer(list(texts), padding=True, truncation=True, max_length=128, return_tensors="pt")
         states = self.model(**tokens).last_hidden_state  # (B, L, 384)
         weight = tokens["attention_mask"][..., None].float()
-        return functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1).clone()
+        return functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)

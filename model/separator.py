@@ -52,6 +52,11 @@ class Features:
     def __len__(self) -> int:
         return self.activity.shape[0]
 
+    def repeat(self, row: int, times: int) -> Features:
+        """One window, `times` over, without copying it."""
+        maps = tuple(m[row : row + 1].expand(times, *m.shape[1:]) for m in self.maps)
+        return Features(maps, self.activity[row : row + 1].expand(times, *self.activity.shape[1:]))
+
     def select(self, rows: Tensor) -> Features:
         """The windows of these indices, in their order (repeats allowed)."""
         return Features(tuple(m.index_select(0, rows) for m in self.maps), self.activity.index_select(0, rows))
@@ -59,9 +64,12 @@ class Features:
 
 @dataclass(frozen=True)
 class Mask:
-    """A magnitude mask per pair: Tensor[B, F, N] in [0, 1]. The phase is the mixture's."""
+    """A magnitude mask per pair, on the network's own frequency bands: Tensor[B, M, N] in [0, 1].
 
-    magnitude: Tensor
+    `render` interpolates it to bins. The phase is the mixture's.
+    """
+
+    bands: Tensor
 
 
 class Separator(nn.Module, ABC):
@@ -98,7 +106,10 @@ class Separator(nn.Module, ABC):
 
     @abstractmethod
     def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
-        """Stems [B, C, samples]: row i of `mask` applied to every channel of row i of `spectrum` [B, C, F, N]."""
+        """Stems [B, C, samples]: row i of `mask` applied to every channel of row i of `spectrum` [B, C, F, N].
+
+        A spectrum of one row serves all masks.
+        """
 
     def forward(self, mixture: Tensor, condition: Condition) -> Tensor:
         """Stems [B, T] of mono mixtures [B, T], one condition each. For training and for notebooks."""

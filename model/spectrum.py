@@ -60,21 +60,19 @@ class Stft(nn.Module):
         )
         return spectrum.reshape(*signal.shape[:-1], *spectrum.shape[-2:])
 
-    def synthesise(self, spectrum: Tensor, samples: int) -> Tensor:
-        """Signal [..., samples] of the complex `spectrum` [..., F, N]."""
+    def synthesise(self, spectrum: Tensor, samples: int, out: Tensor | None = None) -> Tensor:
+        """Signal [..., samples] of the complex `spectrum` [..., F, N]; written to `out` if that is given."""
         n_fft, hop = self.config.n_fft, self.config.hop_samples
         blocks = n_fft // hop
         frames = spectrum.shape[-1]
-        chunks = torch.fft.irfft(spectrum.transpose(-1, -2), n=n_fft) * self.window  # (..., N, n_fft)
+        chunks = torch.fft.irfft(spectrum.transpose(-1, -2), n=n_fft).mul_(self.window)  # (..., N, n_fft)
         chunks = chunks.reshape(*chunks.shape[:-1], blocks, hop)
-        lead = chunks.shape[:-3]
-        total = chunks.new_zeros(*lead, frames + blocks - 1, hop)
+        total = chunks.new_zeros(*chunks.shape[:-3], frames + blocks - 1, hop)
         for block in range(blocks):
             total[..., block : block + frames, :] += chunks[..., block, :]
         start = n_fft // 2
         envelope = self._envelope(frames)[start : start + samples]
-        signal: Tensor = total.flatten(-2)[..., start : start + samples] / envelope
-        return signal
+        return torch.div(total.flatten(-2)[..., start : start + samples], envelope, out=out)
 
     def _envelope(self, frames: int) -> Tensor:
         """Sum of the squared windows over the frames, [N * hop + n_fft - hop]."""

@@ -13,6 +13,7 @@ depend on how a track was cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,18 +68,21 @@ class WindowGrid:
     def weights(self, window: Window) -> NDArray[np.float32]:
         """Cross-fade weights of a window, float32[length]. On the track the weights of all windows add up to one at
         every sample: the first window has nobody to fade in from."""
-        ramp = (np.arange(2 * self.fade) + 0.5) / max(2 * self.fade, 1)
-        outer, body = self.lead - self.fade, self.hop - 2 * self.fade
-        rise = np.ones_like(ramp) if window.index == 0 else ramp
-        quiet = np.zeros(outer)
-        weights: NDArray[np.float32] = np.concatenate([quiet, rise, np.ones(body), 1.0 - ramp, quiet]).astype(
-            np.float32
-        )
-        return weights
+        return _weights(self, window.index == 0)
 
     def kept(self, window: Window) -> tuple[int, int]:
         """The stretch of the track that is the window's own, [start, stop): its hop."""
         return window.index * self.hop, (window.index + 1) * self.hop
+
+
+@lru_cache(maxsize=8)
+def _weights(grid: WindowGrid, is_first: bool) -> NDArray[np.float32]:
+    ramp = (np.arange(2 * grid.fade) + 0.5) / max(2 * grid.fade, 1)
+    quiet, body = np.zeros(grid.lead - grid.fade), np.ones(grid.hop - 2 * grid.fade)
+    rise = np.ones_like(ramp) if is_first else ramp
+    weights: NDArray[np.float32] = np.concatenate([quiet, rise, body, 1.0 - ramp, quiet]).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
 
 
 def overlap_add(

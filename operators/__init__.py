@@ -1,1 +1,2 @@
-"""Ray Data stages: Arrow rows in, Arrow rows out. One stage per file; `schema` and `records` hold what they exchange."""
+"""Ray Data stages: Arrow rows in, Arrow rows out. One stage per file; `schema` and `records` hold what they
+exchange."""

@@ -1,6 +1,7 @@
 """What can go wrong with one source, by name.
 
-A `SourceFailure` is a row in the making: it becomes status, error class, message and stage of the source and never ends the job.
+A `SourceFailure` is a row in the making: it becomes status, error class, message and stage of the source and never
+ends the job.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ TRANSIENT: Final = frozenset({"timeout", "throttled", "connection", "out_of_memo
 class SourceFailure(Exception):
     """One source (or one of its tracks) could not be processed.
 
-    `status` goes into the source row; `error_class` is a short snake_case noun (`empty_file`, `not_media`, `no_index`, `timeout` ...);
+    `status` goes into the source row; `error_class` is a short snake_case noun (`empty_file`, `not_media`,
+    `no_index`, `timeout` ...);
     `message` is a sentence for a person: what was found, and what to do next.
     """
 

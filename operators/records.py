@@ -1,6 +1,7 @@
 """What a committed unit says of itself: the JSON in the footer of its Parquet file.
 
-`UnitRecord` is the truth of the dataset. `sources.parquet`, `coverage.parquet` and a run's totals are made from these records alone.
+`UnitRecord` is the truth of the dataset. `sources.parquet`, `coverage.parquet` and a run's totals are made from
+these records alone.
 """
 
 from __future__ import annotations

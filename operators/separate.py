@@ -78,7 +78,7 @@ class SeparateAndCommit:
             gate=settings.gate,
             device=device,
             window_batch=16 if device == "cuda" else 2,
-            pair_batch=64 if device == "cuda" else 8,
+            pair_batch=64 if device == "cuda" else 4,
         )
         self.rows = StemRowMaker(
             model,

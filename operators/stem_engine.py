@@ -43,7 +43,7 @@ class Stretch:
     activity: NDArray[np.float32]
     """Per tenth of a second from `start`, zero where the gate was closed."""
     best_window: Samples
-    """The stem, mono, of the window with the highest presence: what the embedding is made from."""
+    """The stem, mono, where its presence is highest, at most a window long: what the embedding is made from."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class _Open:
     stem: Samples
     activity: NDArray[np.float32]
     presence: float = -1.0
-    best_window: Samples = field(default_factory=lambda: np.zeros(0, np.float32))
+    best_start: int = 0
 
 
 class StemEngine:
@@ -81,7 +81,7 @@ class StemEngine:
         gate: bool = True,
         device: str = "cpu",
         window_batch: int = 4,
-        pair_batch: int = 8,
+        pair_batch: int = 4,
     ) -> None:
         self.network = model.separator.to(device)
         self.condition = Condition(condition.embedding.to(device))
@@ -150,7 +150,7 @@ class StemEngine:
                 open_stems[stretch, query] = stem_open
             overlap_add(stem_open.stem, left, stem, window.start, weights)
             if presence > stem_open.presence:
-                stem_open.presence, stem_open.best_window = presence, mono_of(stem)
+                stem_open.presence, stem_open.best_start = presence, window.start
             per_bin = self.sample_rate // BINS_PER_SECOND
             centres = left + (np.arange(len(stem_open.activity)) + 0.5) * per_bin
             inside = (centres >= kept_start) & (centres < kept_stop)
@@ -160,7 +160,9 @@ class StemEngine:
     def _finish(self, key: tuple[int, int], done: _Open, samples: Samples, first: int, start: int) -> Stretch:
         length = done.stem.shape[1]
         mixture = samples[:, start - first : start - first + length]
-        return Stretch(key[1], start, done.stem, mixture, done.presence, done.activity, done.best_window)
+        best = done.stem[:, max(0, done.best_start - start) : done.best_start - start + self.grid.length]
+        mono = best[0] if len(best) == 1 else best.mean(axis=0)
+        return Stretch(key[1], start, done.stem, mixture, max(done.presence, 0.0), done.activity, mono)
 
     def _cut(self, samples: Samples, first: int, window: Window) -> Samples:
         """The window's samples [C, L], silence where the track has none."""
@@ -235,12 +237,16 @@ class StemEngine:
         """Stems [C, L] of (view, query) pairs, in mixed batches that are halved when memory runs out."""
 
         def decode(part: Sequence[tuple[int, int]]) -> Samples:
-            rows = torch.tensor([row for row, _ in part], device=self.device)
-            queries = torch.tensor([query for _, query in part], device=self.device)
-            mask = self.network.mask(features.select(rows), self.condition.select(queries))
-            stems: Samples = (
-                self.network.render(mask, spectra.index_select(0, rows), self.grid.length).float().cpu().numpy()
-            )
+            first, last = part[0][0], part[-1][0]
+            condition = self.condition.select(torch.tensor([query for _, query in part], device=self.device))
+            if first == last:  # one window: nothing is copied, which on a CPU is a third of the cost
+                mask = self.network.mask(features.repeat(first, len(part)), condition)
+                mixture = spectra[first : first + 1]
+            else:
+                rows = torch.tensor([row for row, _ in part], device=self.device)
+                mask = self.network.mask(features.select(rows), condition)
+                mixture = spectra.index_select(0, rows)
+            stems: Samples = self.network.render(mask, mixture, self.grid.length).float().cpu().numpy()
             return stems
 
         for part, stems in halving(pairs, self.pair_batch, decode):
