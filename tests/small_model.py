@@ -59,6 +59,11 @@ def small_separator(seed: int = 0, network: type[CLAPSep] = CLAPSep) -> CLAPSep:
         separator = network(SEPARATOR)
         with torch.no_grad():
             separator.patches.weight *= 6.0
+            for layer in (separator.query[0], separator.query[2]):
+                layer.weight *= 5.0
+            for stage in separator.stages:
+                stage.gamma.weight *= 3.0
+                stage.beta.weight *= 3.0
             separator.activity_bias.fill_(0.0)
     return separator.eval()
 
