@@ -161,8 +161,7 @@ class StemEngine:
         length = done.stem.shape[1]
         mixture = samples[:, start - first : start - first + length]
         best = done.stem[:, max(0, done.best_start - start) : done.best_start - start + self.grid.length]
-        mono = best[0] if len(best) == 1 else best.mean(axis=0)
-        return Stretch(key[1], start, done.stem, mixture, max(done.presence, 0.0), done.activity, mono)
+        return Stretch(key[1], start, done.stem, mixture, done.presence, done.activity, mono_of(best))
 
     def _cut(self, samples: Samples, first: int, window: Window) -> Samples:
         """The window's samples [C, L], silence where the track has none."""
@@ -194,8 +193,10 @@ class StemEngine:
         return [(w, presence[i], activity[i], stems[i]) for i, w in enumerate(windows) if stems[i]]
 
     def _views(self, window: Samples) -> list[int | None]:
-        """[None] when the mono mix stands for the window, else its channels."""
-        return list(range(window.shape[0])) if cancels(window) else [None]
+        """[None] when the mono mix stands for the window, else its channels, those of digital silence left out."""
+        if not cancels(window):
+            return [None]
+        return [channel for channel, samples in enumerate(window) if np.abs(samples).max() > SILENCE]
 
     def _separate_views(
         self,
@@ -263,8 +264,10 @@ def cancels(samples: Samples) -> bool:
 
 def mono_of(samples: Samples) -> Samples:
     """One channel [T] to listen to: the mean of [C, T], or the loudest where the mean cancels."""
+    if samples.shape[0] == 1:
+        return samples[0]
     loudest = int(np.square(samples).sum(axis=1).argmax())
-    mono: Samples = samples[loudest].copy() if cancels(samples) else samples.mean(axis=0)
+    mono: Samples = samples[loudest] if cancels(samples) else samples.mean(axis=0)
     return mono
 
 

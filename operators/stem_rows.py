@@ -44,10 +44,14 @@ class StemRowMaker:
 
     @torch.inference_mode()
     def embed(self, stretch: Stretch) -> NDArray[np.float32] | None:
-        """CLAP embedding [D] of the stretch's best window, None when there is nothing to hear in it."""
+        """CLAP embedding [D] of the stretch's best window, None when there is nothing to hear in it.
+
+        What is shorter than a second is followed by silence: the tower needs an STFT window at least.
+        """
         window = stretch.best_window
         if not window.size or float(np.abs(window).max()) < 10.0 ** (TOO_QUIET_DBFS / 20.0):
             return None
+        window = np.pad(window, (0, max(0, self.sample_rate - len(window))))
         embedded: NDArray[np.float32] = (
             self.clap.embed_audio(torch.from_numpy(window)[None].to(self.positive.device))[0].cpu().numpy()
         )
