@@ -80,7 +80,7 @@ class SkipTrans(nn.Module):
         return h, self.mlp[1](self.mlp[0](h))
 
     def read(self, halves: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
-        """`linear(h + MLP(h))` without the stage's full-width output: the MLP's last matrix is multiplied into `weight`.
+        """`linear(h + MLP(h))` without the stage's full-width output: the MLP's last matrix goes into `weight`.
 
         All that reads a stage is one narrow linear map (the next stage, or the mask's patches), so this is exact, and a
         fifth of the cost of a query.

@@ -264,10 +264,9 @@ def cancels(samples: Samples) -> bool:
 
 def mono_of(samples: Samples) -> Samples:
     """One channel [T] to listen to: the mean of [C, T], or the loudest where the mean cancels."""
-    if samples.shape[0] == 1:
-        return samples[0]
-    loudest = int(np.square(samples).sum(axis=1).argmax())
-    mono: Samples = samples[loudest] if cancels(samples) else samples.mean(axis=0)
+    mono: Samples = samples[0] if samples.shape[0] == 1 else samples.mean(axis=0)
+    if cancels(samples):
+        mono = samples[int(np.square(samples).sum(axis=1).argmax())]
     return mono
 
 

@@ -52,6 +52,15 @@ def test_synthesis_leaves_the_spectrum_untouched() -> None:
     assert torch.equal(spectrum, before)
 
 
+def test_the_signal_may_be_written_to_a_place_that_is_given() -> None:
+    stft = Stft(StftConfig(256, 64))
+    spectrum = stft.analyse(noise(2, 1001))
+    stems = torch.full((3, 2, 1001), 7.0)
+    stft.synthesise(spectrum, 1001, out=stems[1])
+    assert torch.equal(stems[1], stft.synthesise(spectrum, 1001))
+    assert bool((stems[[0, 2]] == 7.0).all())
+
+
 def test_gradients_flow_through_the_inverse() -> None:
     stft = Stft(StftConfig(64, 16))
     spectrum = stft.analyse(noise(1, 320))
