@@ -1,7 +1,7 @@
 """From activity on a grid of tenths of a second to events: where a query sounds, with start, end and presence.
 
 The grid is track-absolute, so an event does not depend on how the track was cut. A bin is active when the network
-hears the query (probability at least the threshold) and the stem is not below the noise; short holes are closed,
+hears the query (probability at least the threshold) and the stem is audible in the mixture; short holes are closed,
 specks dropped.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 BINS_PER_SECOND: Final = 10
 FLOOR_DBFS: Final = -70.0
-BELOW_LOUDEST_DB: Final = 35.0
+BELOW_MIXTURE_DB: Final = 30.0
 CLOSE_BINS: Final = 4
 MIN_BINS: Final = 2
 
@@ -53,19 +53,24 @@ def level_per_bin(stem: NDArray[np.float32], sample_rate: int) -> NDArray[np.flo
 
 
 def events_of(
-    activity: NDArray[np.float32], level_dbfs: NDArray[np.float32], threshold: float, *, start_seconds: float
+    activity: NDArray[np.float32],
+    level_dbfs: NDArray[np.float32],
+    mixture_dbfs: NDArray[np.float32],
+    threshold: float,
+    *,
+    start_seconds: float,
 ) -> list[Event]:
-    """Events of one query from its activity and its stem's level, both per bin from `start_seconds` on.
+    """Events of one query from its activity, its stem's level and the mixture's, each per bin from `start_seconds` on.
+
+    Whether a bin is active is decided in the bin alone, never by what is loud elsewhere in the stretch.
 
     >>> heard = np.array([0, 0.9, 0.9, 0.1, 0.8, 0, 0, 0, 0, 0], dtype=np.float32)
     >>> loud = np.full(10, -20, dtype=np.float32)
-    >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, loud, 0.5, start_seconds=6.0)]
+    >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, loud, loud, 0.5, start_seconds=6.0)]
     [(6.1, 6.5)]
     """
-    bins = min(len(activity), len(level_dbfs))
-    if bins == 0:
-        return []
-    floor = max(FLOOR_DBFS, float(level_dbfs[:bins].max()) - BELOW_LOUDEST_DB)
+    bins = min(len(activity), len(level_dbfs), len(mixture_dbfs))
+    floor = np.maximum(FLOOR_DBFS, mixture_dbfs[:bins] - BELOW_MIXTURE_DB)
     active = (activity[:bins] >= threshold) & (level_dbfs[:bins] > floor)
     events = []
     for start, stop in _runs(active):

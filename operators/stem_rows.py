@@ -71,6 +71,7 @@ class StemRowMaker:
         events = events_of(
             stretch.activity,
             level_per_bin(stretch.stem, self.sample_rate),
+            level_per_bin(stretch.mixture, self.sample_rate),
             self.event_thresholds[stretch.query],
             start_seconds=max(start, first_bin / BINS_PER_SECOND),
         )

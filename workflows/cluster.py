@@ -45,6 +45,7 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
     """Ray for the time of a run: the cluster at `address` or in RAY_ADDRESS, else one embedded in this process."""
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of every actor that can be restarted
     import ray
 
     address = address or os.environ.get("RAY_ADDRESS")

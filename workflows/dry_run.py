@@ -90,7 +90,7 @@ def print_estimate(estimate: Estimate, *, as_json: bool) -> None:
         "audio": f"{estimate.hours:.2f} h probed, and {small}",
         "units": f"{estimate.units}{done}",
         "queries": f"{estimate.queries}",
-        "time": f"at most {minutes:.1f} min of separation on this machine for what is probed; the gate saves most of it",
+        "time": f"at most {minutes:.1f} min of separation here for what is probed; the gate saves most of it",
         "output": f"at most {estimate.output_bytes_at_most / 1e9:.2f} GB for what is probed, as stereo",
     }
     for name, value in lines.items():

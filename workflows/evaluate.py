@@ -92,7 +92,7 @@ def _score(
     rate = model.separator.sample_rate
     mixed = []
     for row in rows:
-        target, noise = _read(root / row["target_path"], rate), _read(root / row["noise_path"], rate)
+        target, noise = read_mono(root / row["target_path"], rate), read_mono(root / row["noise_path"], rate)
         length = max(len(target), len(noise))
         mixed.append(mix_at_snr(_padded(target, length), _padded(noise, length), float(row["snr_db"])))
     queries = [
@@ -158,7 +158,8 @@ def summarise(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     return summary
 
 
-def _read(path: Path, rate: int) -> Audio:
+def read_mono(path: Path, rate: int) -> Audio:
+    """The file's channels averaged, float32 [T] at `rate`."""
     sound, own = soundfile.read(path, dtype="float32", always_2d=True)
     mono: Audio = np.ascontiguousarray(sound.mean(axis=1), dtype=np.float32)
     return mono if own == rate else soxr.resample(mono, own, rate).astype(np.float32)

@@ -28,6 +28,7 @@ from operators.dataset import (
     remove_superseded,
 )
 from operators.plan import RetryPolicy, plan_units, write_plan
+from operators.query_conditions import CatalogConditions, understand
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.whole_file import place, sweep_temporary
@@ -74,8 +75,9 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     """Run the job. Raises for what is wrong with the job as a whole, before the first byte is decoded."""
     began = time.monotonic()
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
+    understood = understand(catalog, model)
     listed = list_sources(job.sources)
-    create_or_check_signature(job.out, signature(catalog, model, job.settings))
+    create_or_check_signature(job.out, signature(catalog, model, job))
     sweep_temporary(job.out, STALE_SECONDS)
 
     run_id = new_run_id()
@@ -99,7 +101,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
         _count_plan(tally, plan)
         progress.start(tally)
         log.event("plan", units=tally.units_planned, seconds=tally.seconds_planned, already_done=tally.already_done)
-        for receipt in _receipts(job, plan, catalog, model, run_id):
+        for receipt in _receipts(job, plan, catalog, understood, model, run_id):
             tally.add(receipt)
             log.event("unit", **receipt)
             progress.advance(tally, receipt)
@@ -130,18 +132,19 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     return summary
 
 
-def signature(catalog: Catalog, model: Model, settings: ExtractSettings) -> dict[str, Any]:
-    """What a dataset holds one of: `OUT/dataset.json`."""
+def signature(catalog: Catalog, model: Model, job: ExtractJob) -> dict[str, Any]:
+    """What a dataset holds one of: `OUT/dataset.json`. Units are part of it: another length makes other members."""
     return {
         "kind": "extract",
         "model": model.signature,
         "catalog": catalog.content_hash,
-        "settings": settings.signature(),
+        "unit_seconds": job.unit_seconds,
+        **job.settings.signature(),
     }
 
 
 def _receipts(
-    job: ExtractJob, plan: pa.Table, catalog: Catalog, model: Model, run_id: str
+    job: ExtractJob, plan: pa.Table, catalog: Catalog, understood: CatalogConditions, model: Model, run_id: str
 ) -> Iterator[Mapping[str, Any]]:
     """Receipts of all units, in the order in which they are done."""
     if not plan.num_rows:
@@ -185,6 +188,7 @@ def _receipts(
                 "device": where.device,
                 "threads": where.threads,
                 "attempts": RemoteAttempts(ledger),
+                "understood": understood,
             },
         )
         for batch in receipts.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):

@@ -20,7 +20,8 @@ RATE = 4000
 def spans(heard: str, *, level: float = -20.0, start: float = 0.0) -> list[tuple[float, float]]:
     """Events of a picture: '#' is a tenth of a second in which the query is heard."""
     activity = np.array([0.9 if bin == "#" else 0.1 for bin in heard], np.float32)
-    events = events_of(activity, np.full(len(heard), level, np.float32), 0.5, start_seconds=start)
+    levels = np.full(len(heard), level, np.float32)
+    events = events_of(activity, levels, levels, 0.5, start_seconds=start)
     return [(event.start_seconds, event.end_seconds) for event in events]
 
 
@@ -50,10 +51,11 @@ def test_the_time_is_that_of_the_track() -> None:
     assert spans(".##..", start=3600.0) == [(3600.1, 3600.3)]
 
 
-def test_what_lies_below_the_noise_or_far_below_the_loudest_is_no_event() -> None:
+def test_what_lies_below_the_noise_or_far_below_the_mixture_is_no_event() -> None:
     heard = np.full(30, 0.9, np.float32)
     level = np.repeat(np.array([-20, -60, -30], np.float32), 10)
-    events = events_of(heard, level, 0.5, start_seconds=0.0)
+    mixture = np.repeat(np.array([-10, -20, -10], np.float32), 10)
+    events = events_of(heard, level, mixture, 0.5, start_seconds=0.0)
     assert [(event.start_seconds, event.end_seconds) for event in events] == [(0.0, 1.0), (2.0, 3.0)]
     assert spans("####", level=-71.0) == []
     assert spans("####", level=-69.0) == [(0.0, 0.4)]
@@ -61,7 +63,8 @@ def test_what_lies_below_the_noise_or_far_below_the_loudest_is_no_event() -> Non
 
 def test_an_event_tells_its_highest_presence() -> None:
     heard = np.array([0.6, 0.8, 0.7, 0, 0, 0, 0, 0, 0.95, 0.5], np.float32)
-    events = events_of(heard, np.full(10, -20, np.float32), 0.5, start_seconds=0.0)
+    loud = np.full(10, -20, np.float32)
+    events = events_of(heard, loud, loud, 0.5, start_seconds=0.0)
     assert [event.presence for event in events] == pytest.approx([0.8, 0.95])
     assert isinstance(events[0], Event)
 

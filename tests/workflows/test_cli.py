@@ -1,0 +1,57 @@
+"""The command line as a person meets it: quick help, plain errors, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*SOUNDQUARRY, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_needs_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from workflows.cli import app; "
+        "CliRunner().invoke(app, ['--help']); print([n for n in ('torch', 'ray', 'transformers') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_every_command_and_answers_at_once() -> None:
+    began = time.monotonic()
+    done = run("--help")
+    seconds = time.monotonic() - began
+    assert done.returncode == 0
+    for name in ("extract", "evaluate", "verify", "report", "models", "doctor"):
+        assert name in done.stdout
+    assert seconds < 10.0  # under one second on an idle machine (README); this only catches an import of torch
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["extract", "nothing.wav", "--catalog", "everyday", "--out", "o"], 2, "nothing.wav"),
+        (["extract", "nothing.wav", "--catalog", "evryday", "--out", "o"], 2, "everyday"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--device", "tpu"], 2, "tpu"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--model", "huge"], 1, "huge"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--threshold", "2"], 2, "2"),
+        (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
+    ],
+)
+def test_wrong_use_is_a_sentence_that_names_the_value(
+    arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    done = run(*arguments)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
