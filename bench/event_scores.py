@@ -61,20 +61,24 @@ def main() -> None:
         recall = matched / len(true) if true else float("nan")
         precision = matched / len(found) if found else float("nan")
         print(
-            f"{query:12} true {len(true):3} found {len(found):3} matched {matched:3}   recall {recall:5.2f} precision {precision:5.2f}   away from any true event {away}"
+            f"{query:12} true {len(true):3} found {len(found):3} matched {matched:3}   "
+            f"recall {recall:5.2f} precision {precision:5.2f}   away from any true event {away}"
         )
     recall, precision = hits / max(1, trues), hits / max(1, founds)
     skipped = sum(not w[3] for w in windows) / len(windows)
     print(f"all          recall {recall:.3f} precision {precision:.3f} F1 {2 * hits / max(1, trues + founds):.3f}")
     print(
-        f"false events per hour and query: {overlapping / hours / len(LABELS):.1f} (away from any true event of the query)"
+        f"false events per hour and query: {overlapping / hours / len(LABELS):.1f} "
+        "(away from any true event of the query)"
     )
     print(
-        f"gate: skipped {skipped:.1%} of {len(windows)} pairs; of {pairs_true} pairs in which the query does sound it skipped {missed_by_gate} ({missed_by_gate / max(1, pairs_true):.1%})"
+        f"gate: skipped {skipped:.1%} of {len(windows)} pairs; of {pairs_true} pairs in which the query does sound "
+        f"it skipped {missed_by_gate} ({missed_by_gate / max(1, pairs_true):.1%})"
     )
     quiet = [w for w in windows if w[4]]
     print(
-        f"windows of digital silence: {len(quiet)} pairs, events in them: {sum(any(f[0] < w[2] and f[1] > w[1] for f in found_all.get(w[0], [])) for w in quiet)}"
+        f"windows of digital silence: {len(quiet)} pairs, events in them: "
+        f"{sum(any(f[0] < w[2] and f[1] > w[1] for f in found_all.get(w[0], [])) for w in quiet)}"
     )
 
 

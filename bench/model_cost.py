@@ -48,11 +48,13 @@ def main() -> None:
             best[count] = min(best[count], time.perf_counter() - began)
     seconds = samples / engine.sample_rate
     print(
-        f"{seconds:.0f} s of audio, {arguments.channels} channel(s), {torch.get_num_threads()} threads, model {model.signature}"
+        f"{seconds:.0f} s of audio, {arguments.channels} channel(s), "
+        f"{torch.get_num_threads()} threads, model {model.signature}"
     )
     for count in COUNTS:
         print(
-            f"{count:3} queries: {best[count]:7.2f} s, {seconds / best[count]:6.1f} x real time, {best[count] / best[1]:5.2f} x one query"
+            f"{count:3} queries: {best[count]:7.2f} s, {seconds / best[count]:6.1f} x real time, "
+            f"{best[count] / best[1]:5.2f} x one query"
         )
 
 

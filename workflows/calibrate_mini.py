@@ -50,7 +50,8 @@ def main() -> None:
     event, f1 = best_f1(activity, is_active)
     print(f"{len(rows)} mixtures, {is_there.sum()} true and {(~is_there).sum()} false pairs")
     print(
-        f"gate  threshold {gate:.3f}: keeps {arguments.recall:.0%} of the true pairs, skips {skipped:.1%} of the false ones"
+        f"gate  threshold {gate:.3f}: keeps {arguments.recall:.0%} of the true pairs, "
+        f"skips {skipped:.1%} of the false ones"
     )
     print(f"event threshold {event:.3f}: F1 {f1:.3f} per tenth of a second")
     if arguments.write:

@@ -151,7 +151,7 @@ def test_a_dry_run_estimates_and_writes_nothing(archive: Path, tmp_path: Path) -
 
 
 def _killed_at(archive: Path, out: Path, moment: float, victim: str) -> None:
-    """Start a run, kill -9 its driver or one of its workers once `moment` of its units are committed, and let it end."""
+    """Start a run, kill -9 its driver or workers once `moment` of its units are committed, and let it end."""
     run = subprocess.Popen(
         command(archive, out, "--unit-seconds", "20"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
