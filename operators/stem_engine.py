@@ -274,7 +274,8 @@ class StemEngine:
             yield from halving(pairs, self.pair_batch, decode)
             return
         parts = [pairs[at : at + self.pair_batch] for at in range(0, len(pairs), self.pair_batch)]
-        yield from zip(parts, self._decoders.map(decode, parts), strict=True)
+        for done in self._decoders.map(lambda part: list(halving(part, self.pair_batch, decode)), parts):
+            yield from done
 
 
 def cancels(samples: Samples) -> bool:
