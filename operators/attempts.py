@@ -11,11 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, Protocol
 
+from operators.failure import SourceFailure, Stage
+
 MAX_LOST_WORKERS: Final = 3
 
 
+def worker_lost(source_uri: str, stage: Stage, times: int) -> SourceFailure:
+    """The failure of a source whose workers died `times` times."""
+    return SourceFailure(
+        status="failed",
+        error_class="worker_lost",
+        message=f"{source_uri}: {times} workers were lost over it (stage {stage}), out of memory most likely; the next "
+        "run tries it again: give it more memory",
+        stage=stage,
+    )
+
+
 class Attempts(Protocol):
-    """What the separating stage asks of the ledger."""
+    """What the decoding and the separating stage ask of the ledger."""
 
     def begin(self, member_id: str) -> int:
         """Notes that work on the member begins; returns how often it had begun before without an end."""

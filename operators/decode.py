@@ -16,6 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from operators import media_errors
+from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.failure import SourceFailure
 from operators.ffmpeg_process import MediaTimeoutError
 from operators.media_access import for_decoding
@@ -39,6 +40,7 @@ class Decode:
 
     It keeps its last decode open: the next unit of the same track goes on where the last one ended, so that a format
     that must be decoded from its start is decoded once per worker, not once per unit. `timeout_seconds` is per piece.
+    `attempts` counts workers that were lost over a member, which is given up after `MAX_LOST_WORKERS`.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Decode:
         timeout_seconds: float = 600.0,
         scratch: str | None = None,
         scratch_limit_bytes: int = DEFAULT_LIMIT_BYTES,
+        attempts: Attempts | None = None,
     ) -> None:
         self.sample_rate = sample_rate
         self.context_samples = round(context_seconds * sample_rate)
         self.unit_seconds = unit_seconds
         self.timeout_seconds = timeout_seconds
+        self.attempts: Attempts = attempts or AttemptLedger()
         self._cache = ScratchCache(Path(scratch) if scratch else default_scratch(), scratch_limit_bytes)
         self._tracks: OrderedDict[tuple[str, str], tuple[Track, ...]] = OrderedDict()
         self._reader: TrackReader | None = None
@@ -73,12 +77,18 @@ class Decode:
             yield failed_piece(member, _planned_failure(member), member["track"])
             return
         uri, version = member["source_uri"], member["source_version"]
+        key = f"decode/{member['member_id']}"
+        lost = self.attempts.begin(key)
         try:
+            if lost >= MAX_LOST_WORKERS:
+                raise worker_lost(uri, "decode", lost)
             with for_decoding(uri, version, self._cache, self.timeout_seconds) as address:
                 for track in self._wanted(address, member):
                     yield from self._track_pieces(address, member, track)
-        except SourceFailure as failure:
-            yield failed_piece(member, failure, member["track"])
+        except Exception as error:
+            yield failed_piece(member, self._failure_of(error, uri), member["track"])
+        finally:
+            self.attempts.end(key)
 
     def _wanted(self, address: str, member: Member) -> tuple[Track, ...]:
         """The tracks of the source that the member asks for."""
@@ -90,7 +100,13 @@ class Decode:
             while len(self._tracks) > KNOWN_SOURCES:
                 self._tracks.popitem(last=False)
         tracks = self._tracks[key]
-        return tracks if member["track"] is None else tracks[member["track"] : member["track"] + 1]
+        if member["track"] is None:
+            return tracks
+        if member["track"] >= len(tracks):
+            raise media_errors.changed(
+                member["source_uri"], f"with audio track {member['track']}", f"one of {len(tracks)} audio tracks"
+            )
+        return (tracks[member["track"]],)
 
     def _track_pieces(self, address: str, member: Member, track: Track) -> Iterator[Piece]:
         """The stretches of one track, its failure as a piece of its own."""

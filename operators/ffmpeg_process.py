@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,6 +25,13 @@ PROTOCOLS: Final = "file,subfile,http,tcp"  # a playlist in disguise must not re
 
 class MediaTimeoutError(Exception):
     """ffmpeg or ffprobe did not answer in time and was killed with its process group."""
+
+
+def require_programs() -> None:
+    """Raises FileNotFoundError when ffmpeg or ffprobe is not on PATH: better once than as a failure of every source."""
+    missing = [name for name in ("ffmpeg", "ffprobe") if shutil.which(name) is None]
+    if missing:
+        raise FileNotFoundError(f"{' and '.join(missing)} not found on PATH; `soundquarry doctor` tells how to get it")
 
 
 @dataclass(frozen=True)

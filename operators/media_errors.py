@@ -20,8 +20,18 @@ _FFMPEG: Final[tuple[tuple[str, Status, str, str], ...]] = (
         f"nothing can be decoded; copy it again {_RETRY}",
     ),
     ("Permission denied", "unreadable", "permission_denied", f"it may not be read; grant read access {_RETRY}"),
-    ("No such file", "failed", "vanished", "it was listed and is gone now; put it back or plan again"),
-    ("404 Not Found", "failed", "vanished", "it was listed and is gone now; put it back or plan again"),
+    (
+        "No such file",
+        "failed",
+        "vanished",
+        "it was listed and is gone now; put it back and run again with --retry-failed",
+    ),
+    (
+        "404 Not Found",
+        "failed",
+        "vanished",
+        "it was listed and is gone now; put it back and run again with --retry-failed",
+    ),
     ("403 Forbidden", "unreadable", "permission_denied", f"it may not be read; grant read access {_RETRY}"),
     ("Server returned 5", "failed", "throttled", f"the server is overloaded; {_AGAIN}"),
     ("Connection ", "failed", "connection", f"the connection was lost; {_AGAIN}"),
@@ -83,7 +93,7 @@ def changed(source_uri: str, planned: str, found: str) -> SourceFailure:
     return SourceFailure(
         status="failed",
         error_class="changed",
-        message=f"{source_uri}: it was planned as version {planned} and is {found} now; plan again",
+        message=f"{source_uri}: it was planned as version {planned} and is {found} now; run the same command again",
         stage="fetch",
     )
 
@@ -97,7 +107,7 @@ def last_line(stderr: str) -> str:
 def _classified(error: BaseException) -> tuple[Status, str, str]:
     text = f"{type(error).__name__} {error}"
     if isinstance(error, FileNotFoundError):
-        return "failed", "vanished", "it was listed and is gone now; put it back or plan again"
+        return "failed", "vanished", "it was listed and is gone now; put it back and run again with --retry-failed"
     if isinstance(error, PermissionError):
         return "unreadable", "permission_denied", f"it may not be read; grant read access {_RETRY}"
     if isinstance(error, MemoryError):

@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 
 from model.registry import load_model
-from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts
+from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.catalog import Catalog
 from operators.failure import SourceFailure
 from operators.flac import MAX_CHANNELS
@@ -33,6 +33,8 @@ from operators.stem_rows import StemRowMaker
 from operators.unit_file import UnitFileWriter
 
 ENCODING_THREADS = 2
+LOUDEST = 1e10
+"""+200 dBFS. Integers of 32 bit stored as floats stay below it; beyond it squares and sums overflow."""
 
 
 @dataclass
@@ -47,11 +49,19 @@ class _Tally:
     pairs_passed: int = 0
 
 
+class _PieceError(Exception):
+    """A piece could not be separated, perhaps after some of its rows were written."""
+
+    def __init__(self, key: str, failure: SourceFailure) -> None:
+        super().__init__(failure.message)
+        self.key, self.failure = key, failure
+
+
 class SeparateAndCommit:
     """`dataset.map_batches(SeparateAndCommit, batch_size=1, batch_format="pyarrow", compute=ActorPoolStrategy(...))`.
 
-    UNIT rows in, RECEIPT rows out. Never raises for a bad source; a unit that cannot be committed (disk full, out of
-    memory) is a receipt that says so.
+    UNIT rows in, RECEIPT rows out. Never raises for a bad source, or for one that memory does not suffice for: it is
+    a failure in the unit's record. A unit that cannot be committed (a full disk) is a receipt that says so.
     """
 
     def __init__(
@@ -98,31 +108,22 @@ class SeparateAndCommit:
     def _unit(self, batch: pa.Table, row: int) -> dict[str, Any]:
         began = time.monotonic()
         unit_id: str = batch["unit_id"][row].as_py()
-        attempt: int = batch["attempt"][row].as_py()
-        member_ids = [member["member_id"] for member in batch["members"][row].as_py()]
-        tally = _Tally()
-        committed, size_bytes, problems = False, 0, list[SourceFailure]()
-        try:
-            with UnitFileWriter(self.out_uri, unit_id) as writer:
-                for piece in _pieces(batch["pieces"][row].values):
-                    self._piece(piece, unit_id, tally, writer)
-                record = UnitRecord(
-                    unit_id=unit_id,
-                    run_id=self.run_id,
-                    attempt=attempt,
-                    member_ids=member_ids,
-                    sources=tally.sources,
-                    coverage=tally.coverage,
-                    wall_seconds=time.monotonic() - began,
-                )
-                size_bytes = writer.commit(record).size_bytes
-                committed = True
-        except SourceFailure as failure:
-            problems.append(failure)
+        tally, size_bytes, problems = _Tally(), 0, list[SourceFailure]()
+        given_up: dict[str, SourceFailure] = {}
+        while True:
+            try:
+                size_bytes = self._commit(batch, row, tally, given_up, began)
+            except _PieceError as error:  # rows cannot be taken back: the unit begins anew without the piece
+                given_up[error.key] = error.failure
+                tally = _Tally()
+                continue
+            except SourceFailure as failure:
+                problems.append(failure)
+            break
         bad = [source for source in tally.sources if source.status != "ok"]
         return {
             "unit_id": unit_id,
-            "committed": committed,
+            "committed": not problems,
             "seconds": sum(source.seconds for source in tally.sources),
             "stems": sum(source.stems for source in tally.sources),
             "events": tally.events,
@@ -137,25 +138,45 @@ class SeparateAndCommit:
             "messages": [_told(source) for source in bad] + [p.message for p in problems],
         }
 
-    def _piece(self, piece: Mapping[str, Any], unit_id: str, tally: _Tally, writer: UnitFileWriter) -> None:
-        """Separate one piece; its outcome is appended to the tally whatever happens."""
-        if piece["pcm"] is None or not piece["span_samples"]:
-            tally.sources.append(_source_record(piece, stems=0))
-            return
-        member_id = piece["member_id"]
-        key = f"{member_id}/{piece['track']}/{piece['start_seconds']}"
-        lost = self.attempts.begin(key)
-        if lost >= MAX_LOST_WORKERS:
-            self.attempts.end(key)
-            failure = SourceFailure(
-                status="failed",
-                error_class="worker_lost",
-                message=f"the worker that separated it was lost {lost} times; try it alone, with more memory",
-                stage="separate",
+    def _commit(
+        self, batch: pa.Table, row: int, tally: _Tally, given_up: Mapping[str, SourceFailure], began: float
+    ) -> int:
+        """Separate the unit's pieces, except those given up, and commit its file; returns its size in bytes."""
+        unit_id: str = batch["unit_id"][row].as_py()
+        with UnitFileWriter(self.out_uri, unit_id) as writer:
+            for piece in _pieces(batch["pieces"][row].values):
+                self._piece(piece, unit_id, tally, writer, given_up)
+            record = UnitRecord(
+                unit_id=unit_id,
+                run_id=self.run_id,
+                attempt=batch["attempt"][row].as_py(),
+                member_ids=[member["member_id"] for member in batch["members"][row].as_py()],
+                sources=tally.sources,
+                coverage=tally.coverage,
+                wall_seconds=time.monotonic() - began,
             )
+            return writer.commit(record).size_bytes
+
+    def _piece(
+        self,
+        piece: Mapping[str, Any],
+        unit_id: str,
+        tally: _Tally,
+        writer: UnitFileWriter,
+        given_up: Mapping[str, SourceFailure],
+    ) -> None:
+        """Separate one piece and append its outcome to the tally. Raises _PieceError when it has to be given up."""
+        key = f"{piece['member_id']}/{piece['track']}/{piece['start_seconds']}"
+        failure = given_up.get(key)
+        if failure is not None or piece["pcm"] is None or not piece["span_samples"]:
             tally.sources.append(_source_record(piece, stems=0, failure=failure))
             return
+        lost = self.attempts.begin(key)
         try:
+            if lost >= MAX_LOST_WORKERS:
+                failure = worker_lost(piece["source_uri"], "separate", lost)
+                tally.sources.append(_source_record(piece, stems=0, failure=failure))
+                return
             samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
             unfit = _unfit(piece["source_uri"], samples)
             if unfit is not None:
@@ -164,13 +185,11 @@ class SeparateAndCommit:
             stems, coverage = self._stems(piece, samples, unit_id, tally, writer)
             tally.coverage.extend(coverage)
             tally.sources.append(_source_record(piece, stems=stems))
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise SourceFailure(
-                status="failed",
-                error_class="out_of_memory",
-                message=f"{piece['source_uri']}: out of memory ({error}); the next run tries it again",
-                stage="separate",
-            ) from error
+        except (RuntimeError, MemoryError, ValueError) as error:
+            failure = _failure_of(error, piece["source_uri"])
+            if failure is None:
+                raise
+            raise _PieceError(key, failure) from error
         finally:
             self.attempts.end(key)
 
@@ -255,8 +274,8 @@ def _unfit(source_uri: str, samples: Samples) -> SourceFailure | None:
     if channels > MAX_CHANNELS:
         said = f"{channels} channels are more than the {MAX_CHANNELS} that a stem can hold; mix it down"
         error_class = "too_many_channels"
-    elif not np.isfinite(samples.sum(dtype=np.float64)):
-        said, error_class = "some samples are NaN or infinite; export it again", "not_finite"
+    elif not max(samples.max(), -samples.min()) < LOUDEST:  # NaN is not less than anything
+        said, error_class = "some samples are NaN, infinite or beyond +200 dBFS; export it again", "not_finite"
     else:
         return None
     return SourceFailure(
@@ -265,6 +284,17 @@ def _unfit(source_uri: str, samples: Samples) -> SourceFailure | None:
         message=f"{source_uri}: {said} and run again with --retry-failed",
         stage="separate",
     )
+
+
+def _failure_of(error: Exception, source_uri: str) -> SourceFailure | None:
+    """What an error of one piece stands for; None when it says that the worker or the program is broken."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        error_class, said = "out_of_memory", f"out of memory ({error}); the next run tries it again"
+    elif isinstance(error, ValueError):  # of what measures and encodes: a stem that is NaN, or of an odd shape
+        error_class, said = "not_separable", f"no stems could be made of it ({error}); report it with the source"
+    else:
+        return None
+    return SourceFailure(status="failed", error_class=error_class, message=f"{source_uri}: {said}", stage="separate")
 
 
 def _source_record(piece: Mapping[str, Any], *, stems: int, failure: SourceFailure | None = None) -> SourceRecord:

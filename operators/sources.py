@@ -76,7 +76,15 @@ def is_local(uri: str) -> bool:
 
 
 def _with_first(sources: Iterator[Source], pattern: str) -> Iterator[Source]:
-    first = next(sources, None)
+    try:
+        first = next(sources, None)
+    except OSError:  # says by itself what the matter is
+        raise
+    except Exception as error:  # an unknown protocol, a missing extra, no credentials: every store has its own errors
+        raise SourcesNotFoundError(
+            f"{pattern!r} cannot be listed ({type(error).__name__}: {error}); check the address, the credentials, and "
+            "that the extra for this kind of store is installed"
+        ) from error
     if first is None:
         known = ", ".join(sorted(MEDIA_EXTENSIONS | ARCHIVE_EXTENSIONS))
         raise SourcesNotFoundError(
@@ -92,7 +100,27 @@ def _unique(sources: Iterator[Source]) -> Iterator[Source]:
         key = blake2b(source.uri.encode(errors="surrogateescape"), digest_size=16).digest()
         if key not in seen:
             seen.add(key)
-            yield source
+            yield source if _is_text(source.uri) else _unnameable(source)
+
+
+def _is_text(uri: str) -> bool:
+    try:
+        uri.encode()
+    except UnicodeEncodeError:  # a name of bytes that are not UTF-8
+        return False
+    return True
+
+
+def _unnameable(source: Source) -> Source:
+    """The source under a name that can be written into a table."""
+    uri = source.uri.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    problem = SourceFailure(
+        status="unreadable",
+        error_class="name_not_text",
+        message=f"{uri}: its name is not UTF-8, which no table can hold; rename it and run the same command again",
+        stage="list",
+    )
+    return Source(uri, source.version, source.size_bytes, problem)
 
 
 def _sources_of(pattern: str) -> Iterator[Source]:
@@ -118,6 +146,8 @@ def _open(fs: Any, info: Info, *, named: bool) -> Iterator[Source]:
     """The sources that an entry of a listing stands for; `named`: whatever its extension."""
     if info["type"] == "directory":
         yield from _walk(fs, info["name"], frozenset())
+        return
+    if info["type"] == "other":  # a pipe or a socket: nobody may ever write into it
         return
     uri, kind = _uri(fs, info["name"]), extension(info["name"])
     if kind in ARCHIVE_EXTENSIONS:

@@ -262,9 +262,10 @@ def _check_derived(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
 
 
 def _check_plan(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
-    """Every member that was planned is committed."""
+    """Every member that was planned is committed, unless a later plan names another version of its source."""
     plan = place(out_uri) / "plan"
-    missing: dict[str, str] = {}
+    missing: dict[str, tuple[str, str, str]] = {}
+    latest: dict[str, str] = {}
     planned: set[str] = set()
     for path in plan.find(".parquet"):
         try:
@@ -272,16 +273,25 @@ def _check_plan(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
                 for batch in pq.ParquetFile(handle).iter_batches(columns=["members"]):
                     for member in (member for members in batch["members"].to_pylist() for member in members):
                         planned.add(member["member_id"])
+                        latest[member["source_uri"]] = member["source_version"]
                         if member["member_id"] not in ledger.members:
-                            missing[member["member_id"]] = _member_name(member)
+                            missing[member["member_id"]] = (
+                                member["source_uri"],
+                                member["source_version"],
+                                _member_name(member),
+                            )
         except (pa.ArrowException, OSError, KeyError) as error:
             message = f"not a plan of this version ({type(error).__name__}: {error}); expected {PLAN_SCHEMA.names}"
             result.findings.append(Finding("plan_unreadable", path, message))
     result.planned_members = len(planned)
-    if missing:
-        message = f"{len(missing)} of {len(planned)} planned members are not committed; {RERUN}: "
-        names = _some(sorted(missing.values()))
-        result.findings.append(Finding("member_missing", plan.uri, message + names))
+    for replaced, kind, said in (
+        (False, "member_missing", f"planned members are not committed; {RERUN}"),
+        (True, "source_replaced", "planned members are of versions that a later plan replaces; nothing to do"),
+    ):
+        names = sorted(name for uri, version, name in missing.values() if (latest[uri] != version) == replaced)
+        if names:
+            message = f"{len(names)} of {len(planned)} {said}: {_some(names)}"
+            result.findings.append(Finding(kind, plan.uri, message, harmless=replaced))
 
 
 def _member_name(member: dict[str, Any]) -> str:

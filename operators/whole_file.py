@@ -65,12 +65,15 @@ class Place:
 
 
 def place(uri: str | os.PathLike[str]) -> Place:
-    """The place a URI names; local paths become absolute.
+    """The place a URI names; local paths become absolute. Raises OSError for a file system that is not installed.
 
     >>> place("/data/out").path, place("memory://out").is_local
     ('/data/out', False)
     """
-    fs, path = fsspec.core.url_to_fs(os.fspath(uri))
+    try:
+        fs, path = fsspec.core.url_to_fs(os.fspath(uri))
+    except (ValueError, ImportError) as error:
+        raise OSError(f"{uri} cannot be reached ({error}); check the address, or install what it needs") from error
     return Place(fs, str(path), isinstance(fs, LocalFileSystem))
 
 

@@ -102,7 +102,7 @@ def _extract(job: Any, as_json: bool) -> Any:
         found = f"{summary.stems} stems with {summary.events} events"
         spent = f"{summary.seconds / 60:.1f} minutes of audio in {summary.wall_seconds:.0f} s"
         console.print(f"{found} from {spent}{skipped}", highlight=False, soft_wrap=True)
-        console.print(f"dataset: {job.out}\nreport:  {page}", highlight=False, soft_wrap=True)
+        console.print(f"dataset: {job.out}\nreport:  {page}", markup=False, highlight=False, soft_wrap=True)
     return summary
 
 

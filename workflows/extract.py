@@ -27,6 +27,7 @@ from operators.dataset import (
     rebuild_sources,
     remove_superseded,
 )
+from operators.ffmpeg_process import require_programs
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.query_conditions import CatalogConditions, understand
 from operators.settings import ExtractSettings
@@ -74,6 +75,7 @@ class Summary:
 def extract(job: ExtractJob, progress: Progress) -> Summary:
     """Run the job. Raises for what is wrong with the job as a whole, before the first byte is decoded."""
     began = time.monotonic()
+    require_programs()
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
     understood = understand(catalog, model)
     listed = list_sources(job.sources)
@@ -158,7 +160,8 @@ def _receipts(
         from operators.separate import SeparateAndCommit
 
         where: Placement = placement(job.device, job.workers)
-        ledger = ray.remote(num_cpus=0)(AttemptLedger).remote()
+        ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
+        attempts = RemoteAttempts(ledger)
         grid = WindowGrid.of(model.separator.window_samples)
         settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
         units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
@@ -172,6 +175,7 @@ def _receipts(
                 "sample_rate": model.separator.sample_rate,
                 "context_seconds": grid.context / model.separator.sample_rate,
                 "unit_seconds": job.unit_seconds,
+                "attempts": attempts,
             },
         ).map_batches(
             SeparateAndCommit,
@@ -187,7 +191,7 @@ def _receipts(
                 "settings": settings,
                 "device": where.device,
                 "threads": where.threads,
-                "attempts": RemoteAttempts(ledger),
+                "attempts": attempts,
                 "understood": understood,
             },
         )

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Protocol
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.text import Text
 
 LINE_EVERY_SECONDS: Final = 10.0
@@ -104,7 +105,7 @@ class TextProgress:
 
     def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
         for message in receipt["messages"]:
-            self.console.print(f"[yellow]![/] {message}", highlight=False, soft_wrap=True)
+            self.console.print(f"[yellow]![/] {escape(message)}", highlight=False, soft_wrap=True)
         now = time.monotonic()
         line = describe(tally, now - self._began)
         if self._live is not None:

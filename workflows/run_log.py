@@ -6,6 +6,7 @@ inform; the truth is in the committed files.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -14,6 +15,7 @@ import secrets
 import time
 from typing import Any, Final
 
+from operators.failure import SourceFailure
 from operators.whole_file import place, write_whole
 
 FLUSH_SECONDS: Final = 20.0
@@ -57,7 +59,8 @@ class RunLog:
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self._lines.append(json.dumps({"at": at, "event": kind, **content}, ensure_ascii=False))
         if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
-            self._flush()
+            with contextlib.suppress(SourceFailure, OSError):  # the next flush writes all: a log must not end the run
+                self._flush()
 
     def finish(self, state: str, **content: Any) -> None:
         """Write the end of the run: `state` is done, failed or interrupted."""
@@ -71,9 +74,9 @@ class RunLog:
 
     def _flush(self) -> None:
         # An object store cannot append, so the file is written whole; a run of 10,000 units has 3 MB of events.
+        self._flushed_at = time.monotonic()
         if self._lines:
             write_whole((self.folder / "events.jsonl").uri, ("\n".join(self._lines) + "\n").encode())
-        self._flushed_at = time.monotonic()
 
     def _write_run(self) -> None:
         write_whole(
