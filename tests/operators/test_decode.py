@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 from made_media import RATE, chirp, encode, ffmpeg, pieces_of, plain_decode, sample_media, source_of, span, whole
 
+from operators.attempts import MAX_LOST_WORKERS, AttemptLedger
 from operators.decode import Decode
 from operators.failure import SourceFailure, is_transient
+from operators.ffmpeg_process import Finished
 from operators.member import Member, unit_row
 from operators.probe import probe
 from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
@@ -330,3 +332,33 @@ def test_truncated_sample_is_partial() -> None:
     (piece,) = pieces_of(Decode(), source_of(sample_media("truncated_faststart.mp4")))
     assert (piece["status"], piece["error_class"]) == ("partial", "truncated")
     assert 30 * RATE < piece["span_samples"] < 45 * RATE
+
+
+class Lost(AttemptLedger):
+    """The ledger as it looks when workers die: what began never ends."""
+
+    def end(self, member_id: str) -> None:
+        pass
+
+
+def test_member_that_keeps_killing_decoders_is_given_up(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.wav", chirp(16_000, 1), 16_000))
+    decode = Decode(attempts=Lost())
+    pieces = [pieces_of(decode, source)[0] for _ in range(MAX_LOST_WORKERS + 1)]
+    assert [piece["error_class"] for piece in pieces] == [None] * MAX_LOST_WORKERS + ["worker_lost"]
+    assert is_transient("worker_lost")
+    assert (pieces[-1]["status"], pieces[-1]["stage"]) == ("failed", "decode")
+
+
+def test_whatever_goes_wrong_with_a_source_is_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of(encode(tmp_path / "x.wav", chirp(16_000, 1), 16_000))
+    monkeypatch.setattr("operators.ffmpeg_process.run", lambda *_: Finished(0, b"{", ""))
+    (piece,) = pieces_of(Decode(), source)
+    assert (piece["status"], piece["error_class"], piece["stage"]) == ("failed", "unexpected", "decode")
+
+
+def test_a_track_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.wav", chirp(16_000, 1), 16_000))
+    (piece,) = pieces_of(Decode(), source, 3, 0.0, None)
+    assert (piece["status"], piece["error_class"]) == ("failed", "changed")
+    assert "track 3" in piece["message"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from operators.records import UnitRecord
 from operators.schema import RECEIPT_SCHEMA, STEM_SCHEMA, UNIT_SCHEMA
 from operators.separate import SeparateAndCommit
 from operators.settings import ExtractSettings
-from operators.stem_engine import Coverage
+from operators.stem_engine import Coverage, StemEngine, Stretch
 from operators.unit_file import unit_path
 from operators.verification import verify_dataset
 
@@ -213,9 +213,11 @@ def test_the_same_input_twice_gives_the_same_stem_ids_and_other_settings_others(
 def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tmp_path: Path) -> None:
     broken, sound = lively(9.0), lively(9.0)
     broken[0, 100] = np.nan
+    absurd = np.full((1, 9 * RATE), 1e30, np.float32)
     pieces = [
         failed("/archive/text.wav"),
         piece(broken, uri="/archive/nan.wav"),
+        piece(absurd, uri="/archive/absurd.wav"),
         piece(np.repeat(sound, 9, axis=0), uri="/archive/nine.wav"),
         piece(sound, uri="/archive/good.wav"),
         piece(sound[:, :0], uri="/archive/empty.wav"),
@@ -227,6 +229,7 @@ def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tm
     assert told == {
         "text": ("unreadable", "not_media", "decode", 0),
         "nan": ("failed", "not_finite", "separate", 0),
+        "absurd": ("failed", "not_finite", "separate", 0),
         "nine": ("failed", "too_many_channels", "separate", 0),
         "good": ("ok", None, None, 2),
         "empty": ("ok", None, None, 0),
@@ -235,9 +238,9 @@ def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tm
     assert {Path(row["source_uri"]).stem for row in rows} == {"good", "half"}
     assert {c.source_uri for c in record.coverage} == {"/archive/good.wav", "/archive/half.wav"}
     assert receipt["committed"]
-    assert receipt["error_classes"] == ["not_media", "not_finite", "too_many_channels", "cut_off"]
-    assert receipt["messages"][2].startswith("/archive/nine.wav: ")
-    assert "9 channels are more than the 8" in receipt["messages"][2]
+    assert receipt["error_classes"] == ["not_media", "not_finite", "not_finite", "too_many_channels", "cut_off"]
+    assert receipt["messages"][3].startswith("/archive/nine.wav: ")
+    assert "9 channels are more than the 8" in receipt["messages"][3]
     assert receipt["seconds"] == 18.0
 
 
@@ -303,7 +306,7 @@ def test_a_piece_that_keeps_killing_workers_is_given_up_and_the_rest_goes_on(
         ("failed", "worker_lost", "separate"),
         ("ok", None, None),
     ]
-    assert f"lost {MAX_LOST_WORKERS} times" in str(record.sources[0].message)
+    assert f"{MAX_LOST_WORKERS} workers were lost over it" in str(record.sources[0].message)
     assert {row["source_uri"] for row in rows} == {"/archive/good.wav"}
 
 
@@ -317,43 +320,64 @@ def no_space_left(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def out_of_memory(*_: object, **__: object) -> None:
-    raise torch.OutOfMemoryError("tried to allocate 2 GiB")
-
-
-def full_disk(worker: SeparateAndCommit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pq.ParquetWriter, "write_table", no_space_left)
-
-
-def full_memory(worker: SeparateAndCommit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.engine.network, "mask", out_of_memory)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "error_class", "said"),
-    [
-        (full_disk, "disk_full", "no space left while writing"),
-        (full_memory, "out_of_memory", "tried to allocate 2 GiB"),
-    ],
-)
-def test_without_disk_or_memory_the_unit_is_not_committed_and_the_next_try_is(
-    workplace: Workplace,
-    tmp_path: Path,
-    spoil: Callable[[SeparateAndCommit, pytest.MonkeyPatch], None],
-    error_class: str,
-    said: str,
-) -> None:
+def test_without_disk_the_unit_is_not_committed_and_the_next_try_is(workplace: Workplace, tmp_path: Path) -> None:
     worker, table = workplace.worker(tmp_path), unit(piece(lively(9.0)))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        spoil(worker, monkeypatch)
+        monkeypatch.setattr(pq.ParquetWriter, "write_table", no_space_left)
         receipt = receipt_of(worker, table)
     assert not receipt["committed"]
-    assert receipt["error_classes"] == [error_class]
-    assert said in receipt["messages"][0]
+    assert receipt["error_classes"] == ["disk_full"]
+    assert "no space left while writing" in receipt["messages"][0]
     assert receipt["size_bytes"] == 0
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert receipt_of(worker, table)["committed"]
     assert len(committed(tmp_path)[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class"),
+    [
+        (torch.OutOfMemoryError("tried to allocate 2 GiB"), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out_of_memory"),
+        (ValueError("NaN or infinity in the stem"), "not_separable"),
+    ],
+)
+def test_a_piece_that_fails_halfway_leaves_no_rows_and_the_rest_of_its_unit_goes_on(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, error_class: str
+) -> None:
+    worker, stretches = workplace.worker(tmp_path), StemEngine.stretches
+
+    def poisoned(engine: StemEngine, samples: Samples, *where: Any) -> Iterator[Stretch]:
+        for number, stretch in enumerate(stretches(engine, samples, *where)):
+            if samples.shape[0] == 2 and number == 3:
+                raise error
+            yield stretch
+
+    monkeypatch.setattr(StemEngine, "stretches", poisoned)
+    pieces = [piece(lively(9.0)), piece(lively(70.0, channels=2), uri="/archive/poison.wav")]
+    receipt = receipt_of(worker, unit(*pieces))
+    record, rows = committed(tmp_path)
+    assert receipt["committed"]
+    assert receipt["error_classes"] == [error_class]
+    assert [(s.status, s.error_class, s.stage, s.stems) for s in record.sources] == [
+        ("ok", None, None, 2),
+        ("failed", error_class, "separate", 0),
+    ]
+    assert (len(rows), receipt["stems"], receipt["seconds"]) == (2, 2, 9.0)
+
+
+def test_an_error_of_the_worker_itself_is_not_taken_for_one_of_the_source(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = workplace.worker(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(worker.engine.network, "mask", broken)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        worker(unit(piece(lively(9.0))))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_batch_of_units_is_a_batch_of_receipts(workplace: Workplace, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 
+from operators.plan import plan_units, write_plan
 from operators.sources import SourcesNotFoundError, list_sources
 from operators.tar_members import tar_slice
 
@@ -130,3 +132,27 @@ def test_memory_file_system_is_listed(tmp_path: Path) -> None:
     assert [(s.uri.rsplit(tmp_path.name)[1], s.size_bytes) for s in found] == [("/a.wav", 1), ("/b/c.mp3", 2)]
     with fsspec.open(found[0].uri, "rb") as file:
         assert file.read() == b"1"
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_and_can_be_planned(tmp_path: Path) -> None:
+    with open(os.path.join(os.fsencode(tmp_path), b"bad\xff.wav"), "wb") as file:
+        file.write(b"sound")
+    write(tmp_path / "good.wav")
+    bad, good = list_sources([str(tmp_path)])
+    assert (bad.uri, good.problem) == (f"{tmp_path}/bad\\xff.wav", None)
+    assert bad.problem is not None
+    assert bad.problem.error_class == "name_not_text"
+    plan = write_plan(plan_units([bad, good], {}), str(tmp_path / "out"), "run")
+    members = [member for members in pq.read_table(plan)["members"].to_pylist() for member in members]
+    assert {member["source_uri"] for member in members} == {bad.uri, good.uri}
+
+
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    write(tmp_path / "x.wav")
+    assert uris(tmp_path) == [str(tmp_path / "x.wav")]
+
+
+def test_a_store_that_nobody_knows_is_wrong_use() -> None:
+    with pytest.raises(SourcesNotFoundError, match="Protocol not known: unheardof"):
+        list_sources(["unheardof://bucket/x.wav"])

@@ -76,6 +76,18 @@ def test_planned_members_that_are_not_committed_are_named(out: str) -> None:
     assert "/long.mp4 track 0, 120 s to 180 s" in finding.message
 
 
+def test_planned_members_of_a_version_that_a_later_plan_replaces_are_harmless(out: str) -> None:
+    write_plan(out, {"cc03": [Member("/c.wav", version="v1")]}, name="run-2")
+    assert kinds(out) == ["member_missing"]
+    newer = Member("/c.wav", version="v2")
+    write_plan(out, {"dd04": [newer]}, name="run-3")
+    assert kinds(out) == ["member_missing", "source_replaced"]
+    commit_unit(out, "dd04", [newer])
+    finish(out)
+    assert kinds(out) == ["source_replaced"]
+    assert verify_dataset(out).clean
+
+
 def test_derived_tables_must_be_there_and_up_to_date(out: str) -> None:
     commit_unit(out, "cc03", [Member("/new.wav")])
     assert kinds(out) == ["derived_differs", "derived_differs"]
