@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -60,19 +61,34 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             runtime_env={"env_vars": WORKER_ENVIRONMENT},
         )
     else:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=LOCAL_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        )
+        with _quiet_stderr():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=LOCAL_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            )
     _quiet()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Nothing on file descriptor 2 meanwhile: Ray's C++ part announces its log level there. Errors are exceptions."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _quiet() -> None:
