@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from operators import media_errors
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
-from operators.failure import SourceFailure
+from operators.buckets import UNIT_PCM_BYTES
+from operators.failure import LONG_SOURCE, SourceFailure
 from operators.ffmpeg_process import MediaTimeoutError
 from operators.media_access import for_decoding
 from operators.pieces import Piece, failed_piece, pieces_column
@@ -31,6 +32,7 @@ from operators.track_reader import SAMPLE_BYTES, SEEK_FROM_SECONDS, TrackReader,
 
 SLOWEST_SKIP: Final = 50.0  # x real time; measured 700, on a busy machine 100
 KNOWN_SOURCES: Final = 64
+LONGEST_UNCUT_BYTES: Final = 4 * UNIT_PCM_BYTES  # decoded, of one small source: two hours of mono
 
 Member = Mapping[str, Any]
 
@@ -101,12 +103,26 @@ class Decode:
                 self._tracks.popitem(last=False)
         tracks = self._tracks[key]
         if member["track"] is None:
+            self._check_length(member["source_uri"], tracks)
             return tracks
         if member["track"] >= len(tracks):
             raise media_errors.changed(
                 member["source_uri"], f"with audio track {member['track']}", f"one of {len(tracks)} audio tracks"
             )
         return (tracks[member["track"]],)
+
+    def _check_length(self, uri: str, tracks: tuple[Track, ...]) -> None:
+        """Refuses hours in a small file (silence as FLAC, say), which only the planner can cut."""
+        samples = sum((track.duration_seconds or 0.0) * track.channels for track in tracks) * self.sample_rate
+        if samples * SAMPLE_BYTES > LONGEST_UNCUT_BYTES:
+            hours = max(track.duration_seconds or 0.0 for track in tracks) / 3600
+            raise SourceFailure(
+                status="failed",
+                error_class=LONG_SOURCE,
+                message=f"{uri}: {hours:.1f} h of audio in a small file are too much for one unit; run the same "
+                "command again, it cuts the source into several",
+                stage="decode",
+            )
 
     def _track_pieces(self, address: str, member: Member, track: Track) -> Iterator[Piece]:
         """The stretches of one track, its failure as a piece of its own."""

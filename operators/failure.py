@@ -11,7 +11,11 @@ from typing import Final, Literal
 Status = Literal["ok", "partial", "no_audio", "unreadable", "failed"]
 Stage = Literal["list", "probe", "fetch", "decode", "separate", "commit"]
 
-TRANSIENT: Final = frozenset({"timeout", "throttled", "connection", "out_of_memory", "worker_lost", "disk_full"})
+LONG_SOURCE: Final = "long_source"
+"""A small file that holds more audio than a unit may: the next run probes it and cuts it."""
+TRANSIENT: Final = frozenset(
+    {"timeout", "throttled", "connection", "out_of_memory", "worker_lost", "disk_full", LONG_SOURCE}
+)
 """Error classes that the next run tries again; every other class waits for `--retry-failed`."""
 
 

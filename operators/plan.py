@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from operators.buckets import UNIT_PCM_BYTES, Buckets
-from operators.failure import SourceFailure, is_transient
+from operators.failure import LONG_SOURCE, SourceFailure, is_transient
 from operators.media_access import for_probing
 from operators.media_errors import from_error
 from operators.member import Member, unit_row
@@ -72,7 +72,7 @@ def plan_units(
     retry = retry or RetryPolicy()
     buckets = Buckets()
     due = (source for source in sources if retry.attempt(Member(source), committed) is not None)
-    for source, found in _probed(due, probe_threads):
+    for source, found in _probed(due, committed, probe_threads):
         if found is None:
             whole = Member(source)
             yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
@@ -123,12 +123,15 @@ def _spans(
     yield Member(source, track.index, start), None if end is None else max(0.0, end - start)
 
 
-def _probed(sources: Iterable[Source], threads: int) -> Iterator[tuple[Source, Found | None]]:
-    """Every source with its tracks or its failure, None for small ones; in order, a few probes ahead."""
+def _probed(
+    sources: Iterable[Source], committed: Mapping[str, MemberOutcome], threads: int
+) -> Iterator[tuple[Source, Found | None]]:
+    """Every source with its tracks or its failure, None for small ones not known to be long; in order, a few probes
+    ahead."""
     ahead: deque[tuple[Source, Future[Found] | None]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool:
         for source in sources:
-            ahead.append((source, pool.submit(_look_into, source) if _needs_a_look(source) else None))
+            ahead.append((source, pool.submit(_look_into, source) if _needs_a_look(source, committed) else None))
             while len(ahead) > 4 * threads or (ahead and ahead[0][1] is None):
                 yield _result(*ahead.popleft())
         while ahead:
@@ -139,8 +142,11 @@ def _result(source: Source, future: Future[Found] | None) -> tuple[Source, Found
     return source, None if future is None else future.result()
 
 
-def _needs_a_look(source: Source) -> bool:
-    return source.problem is not None or (source.size_bytes or 0) >= SMALL_SOURCE_BYTES
+def _needs_a_look(source: Source, committed: Mapping[str, MemberOutcome]) -> bool:
+    if source.problem is not None or (source.size_bytes or 0) >= SMALL_SOURCE_BYTES:
+        return True
+    before = committed.get(Member(source).member_id)
+    return before is not None and before.error_class == LONG_SOURCE
 
 
 def _look_into(source: Source) -> Found:

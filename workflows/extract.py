@@ -111,6 +111,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
         rebuild_sources(job.out)
         rebuild_coverage(job.out)
     except BaseException as error:
+        progress.give_up()
         log.finish(
             "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
             error=f"{type(error).__name__}: {error}",

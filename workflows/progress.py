@@ -61,6 +61,9 @@ class Progress(Protocol):
     def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
         """The run is over."""
 
+    def give_up(self) -> None:
+        """The run failed: the terminal is left as it was found."""
+
 
 def describe(tally: Tally, elapsed_seconds: float) -> str:
     """One line: `0.42 of 1.30 h, 25 x real time, 2 min left, 3 stems ...`."""
@@ -115,6 +118,10 @@ class TextProgress:
             self._said = now
             self.console.print(line, highlight=False, soft_wrap=True)
 
+    def give_up(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
     def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
         if self._live is not None:
             self._live.stop()
@@ -142,6 +149,9 @@ class JsonProgress:
 
     def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
         self._say("done", **summary)
+
+    def give_up(self) -> None:
+        """Nothing to say: the error itself goes to standard error."""
 
     def _say(self, kind: str, **content: Any) -> None:
         print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)

@@ -99,7 +99,7 @@ def index_stems(out_uri: str, ledger: Ledger) -> StemIndex:
         units[entry.unit_id] += sum(source.stems for source in entry.sources)
     with_stems = [unit_id for unit_id, stems in units.most_common() if stems]
     index = StemIndex(units_with_stems=len(with_stems), units_read=min(len(with_stems), MAX_UNITS_READ))
-    heaps: dict[str, list[tuple[float, str, dict[str, Any]]]] = {}
+    heaps: dict[str, list[tuple[float, str, str, dict[str, Any]]]] = {}
     for unit_id in with_stems[:MAX_UNITS_READ]:
         for row in _rows(out_uri, unit_id):
             query = row["query_id"]
@@ -110,10 +110,10 @@ def index_stems(out_uri: str, ledger: Ledger) -> StemIndex:
                 event["end_seconds"] - event["start_seconds"] for event in row["events"] or []
             )
             heap = heaps.setdefault(query, [])
-            heapq.heappush(heap, (score(row), row["stem_id"], row | {"unit_id": unit_id}))
+            heapq.heappush(heap, (score(row), row["stem_id"], unit_id, row | {"unit_id": unit_id}))
             if len(heap) > CANDIDATES:
                 heapq.heappop(heap)
-    index.candidates = {query: [row for _, _, row in sorted(heap, reverse=True)] for query, heap in heaps.items()}
+    index.candidates = {query: [row for *_, row in sorted(heap, reverse=True)] for query, heap in heaps.items()}
     return index
 
 
@@ -150,9 +150,9 @@ def examples(
     chosen = {query: best(rows) for query, rows in index.candidates.items()}
     made: dict[str, list[Example]] = {query: [] for query in chosen}
     for rank in range(EXAMPLES_PER_QUERY):
-        for query in sorted(chosen):
-            if rank >= len(chosen[query]):
-                continue
+        ranked = [query for query in chosen if rank < len(chosen[query])]
+        # In the order of the sources: what must be decoded from its start is then decoded once per rank.
+        for query in sorted(ranked, key=lambda query: (*_place(chosen[query][rank]), query)):
             example = _example(out_uri, chosen[query][rank], read_mixture, several_tracks)
             if example is None:
                 continue
@@ -161,6 +161,12 @@ def examples(
             made[query].append(example)
             budget_bytes -= example.size_bytes
     return made
+
+
+def _place(row: dict[str, Any]) -> tuple[str, int, float]:
+    """Source, track and second near which the clip of a stem lies."""
+    surest = max(row["events"] or [row], key=lambda event: event["presence"] or 0.0)
+    return row["source_uri"], row["track"], surest["start_seconds"]
 
 
 def _example(out_uri: str, row: dict[str, Any], read_mixture: ReadMixture, several_tracks: set[str]) -> Example | None:

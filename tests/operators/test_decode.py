@@ -362,3 +362,14 @@ def test_a_track_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     (piece,) = pieces_of(Decode(), source, 3, 0.0, None)
     assert (piece["status"], piece["error_class"]) == ("failed", "changed")
     assert "track 3" in piece["message"]
+
+
+def test_small_file_of_many_hours_is_left_for_the_planner_to_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operators.decode.LONGEST_UNCUT_BYTES", 4 * RATE * 4)
+    path = encode(tmp_path / "x.flac", chirp(16_000, 5, channels=1), 16_000)
+    (piece,) = pieces_of(Decode(), source_of(path))
+    assert (piece["status"], piece["error_class"], piece["span_samples"]) == ("failed", "long_source", None)
+    (piece,) = pieces_of(Decode(), source_of(path), 0, 0.0, None)  # as the planner gives it the next time
+    assert piece["status"] == "ok"

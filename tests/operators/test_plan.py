@@ -14,7 +14,7 @@ from made_media import RATE, chirp, encode, ffmpeg, source_of
 
 from operators import plan
 from operators.buckets import BUCKETS, UNIT_PCM_BYTES, bucket_of, decoded_bytes
-from operators.failure import SourceFailure
+from operators.failure import LONG_SOURCE, SourceFailure
 from operators.member import Member
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.schema import PLAN_SCHEMA
@@ -90,6 +90,15 @@ def test_small_sources_are_grouped_without_a_look_at_them() -> None:
     for row in rows:
         assert len({bucket_of(member["source_uri"]) for member in row["members"]}) == 1
         assert all(m["track"] is None and m["end_seconds"] is None for m in row["members"])
+
+
+def test_small_source_that_was_found_to_be_long_is_cut_by_the_next_run(tmp_path: Path) -> None:
+    source = source_of(encode(tmp_path / "x.flac", chirp(16_000, 9, 1), 16_000))
+    committed = {Member(source).member_id: MemberOutcome("failed", LONG_SOURCE, 1)}
+    rows = rows_of([source], committed, unit_seconds=5.0)
+    assert spans(rows) == [(0, 0.0, 5.0), (0, 5.0, None)]
+    done = {member_id: MemberOutcome("ok", None, 1) for member_id in member_ids(rows)}
+    assert rows_of([source], committed | done, unit_seconds=5.0) == []
 
 
 def test_new_file_moves_no_other_files_unit() -> None:
