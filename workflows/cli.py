@@ -37,7 +37,11 @@ def extract(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     threshold: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="presence from which a query is separated; default: the model's own"),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="presence from which a query is separated, and heard in an event; default: the model's",
+        ),
     ] = None,
     no_gate: Annotated[
         bool, typer.Option("--no-gate", help="separate every query in every window that is not silent")

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from operators.dataset import SIGNATURE_FILE
+from operators.whole_file import place
+
 LOCAL_STORE_BYTES: Final = 1536 * 2**20
 """Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
 MOST_THREADS: Final = 8
@@ -125,6 +128,33 @@ def placement(device: str, workers: int | None = None) -> Placement:
     # Half of the cores are booked by separators, a quarter by decoders: decoding is a few per cent of the work, and
     # the separators' threads use what the bookings leave.
     return Placement("cpu", separators, 0.5 * cpus / separators, 0.0, threads, max(1, cpus // 8), 0.25)
+
+
+def check_output(out_uri: str) -> None:
+    """Raises ClusterError when OUT is a path that some nodes of the cluster do not see: what they wrote would be lost.
+
+    OUT must hold its `dataset.json` already.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    signature = place(out_uri) / SIGNATURE_FILE
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not signature.is_local or len(nodes) < 2:
+        return
+    sees = ray.remote(num_cpus=0, max_retries=0)(lambda path: os.path.exists(path))
+    answers = [
+        sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            signature.path
+        )
+        for node in nodes
+    ]
+    blind = [node["NodeManagerAddress"] for node, seen in zip(nodes, ray.get(answers), strict=True) if not seen]
+    if blind:
+        raise ClusterError(
+            f"--out {out_uri} is a local path that {len(blind)} of {len(nodes)} nodes do not see (first: {blind[0]}); "
+            "give a shared path, or a URL such as s3://bucket/out"
+        )
 
 
 def _cores_per_node() -> int:

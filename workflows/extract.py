@@ -33,7 +33,7 @@ from operators.query_conditions import CatalogConditions, understand
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.whole_file import place, sweep_temporary
-from workflows.cluster import Placement, placement, ray_cluster
+from workflows.cluster import Placement, check_output, placement, ray_cluster
 from workflows.progress import Progress, Tally
 from workflows.run_log import RunLog, new_run_id
 
@@ -160,6 +160,7 @@ def _receipts(
         from operators.decode import Decode
         from operators.separate import SeparateAndCommit
 
+        check_output(job.out)
         where: Placement = placement(job.device, job.workers)
         ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
         attempts = RemoteAttempts(ledger)

@@ -42,7 +42,7 @@ def threads() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Studio:
     """A catalog of two exemplars, a checkpoint, and a place for the output."""
 
     catalog: Catalog
@@ -58,13 +58,13 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    folder = tmp_path_factory.mktemp("workplace")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    folder = tmp_path_factory.mktemp("studio")
     queries = []
     for seed, name in enumerate(["bark", "bell"]):
         soundfile.write(folder / f"{name}.wav", lively(2.0, seed=50 + seed)[0], RATE)
         queries.append(QuerySpec(id=name, audio=str(folder / f"{name}.wav")))
-    return Workplace(Catalog(name="two", queries=tuple(queries)), save_small(folder / "small.safetensors"))
+    return Studio(Catalog(name="two", queries=tuple(queries)), save_small(folder / "small.safetensors"))
 
 
 def piece(
@@ -129,8 +129,8 @@ def committed(out: Path) -> tuple[UnitRecord, list[dict[str, Any]]]:
     return record, rows.to_pylist()
 
 
-def test_a_unit_becomes_a_file_whose_record_agrees_with_its_rows(workplace: Workplace, tmp_path: Path) -> None:
-    worker = workplace.worker(tmp_path)
+def test_a_unit_becomes_a_file_whose_record_agrees_with_its_rows(studio: Studio, tmp_path: Path) -> None:
+    worker = studio.worker(tmp_path)
     first, second = lively(70.0, channels=2), lively(12.5, seed=1)
     receipt = receipt_of(worker, unit(piece(first), piece(second, uri="/archive/b.wav"), attempt=2))
     record, rows = committed(tmp_path)
@@ -162,8 +162,8 @@ def test_a_unit_becomes_a_file_whose_record_agrees_with_its_rows(workplace: Work
     assert receipt["error_classes"] == receipt["messages"] == []
 
 
-def test_rows_hold_what_the_engine_made(workplace: Workplace, tmp_path: Path) -> None:
-    worker, sound = workplace.worker(tmp_path), lively(70.0, channels=2)
+def test_rows_hold_what_the_engine_made(studio: Studio, tmp_path: Path) -> None:
+    worker, sound = studio.worker(tmp_path), lively(70.0, channels=2)
     receipt_of(worker, unit(piece(sound)))
     _, rows = committed(tmp_path)
     stretches = list(worker.engine.stretches(sound, 0, 0, sound.shape[1], Coverage()))
@@ -180,11 +180,11 @@ def test_rows_hold_what_the_engine_made(workplace: Workplace, tmp_path: Path) ->
     assert len({row["stem_id"] for row in rows}) == len(rows)
 
 
-def test_a_span_with_context_gives_the_rows_of_the_whole(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_span_with_context_gives_the_rows_of_the_whole(studio: Studio, tmp_path: Path) -> None:
     sound = lively(130.0)
-    receipt_of(workplace.worker(tmp_path / "whole"), unit(piece(sound)))
+    receipt_of(studio.worker(tmp_path / "whole"), unit(piece(sound)))
     part = piece(sound[:, 50 * RATE :], start=60.0, context=10 * RATE)
-    receipt_of(workplace.worker(tmp_path / "part"), unit(part))
+    receipt_of(studio.worker(tmp_path / "part"), unit(part))
     record, part_rows = committed(tmp_path / "part")
     assert (record.coverage[0].start_seconds, record.coverage[0].end_seconds) == (60.0, 130.0)
     whole_rows = [row for row in committed(tmp_path / "whole")[1] if row["start_seconds"] >= 60.0]
@@ -195,12 +195,10 @@ def test_a_span_with_context_gives_the_rows_of_the_whole(workplace: Workplace, t
         assert np.abs(ours - theirs).max() < 1e-4
 
 
-def test_the_same_input_twice_gives_the_same_stem_ids_and_other_settings_others(
-    workplace: Workplace, tmp_path: Path
-) -> None:
+def test_the_same_input_twice_gives_the_same_stem_ids_and_other_settings_others(studio: Studio, tmp_path: Path) -> None:
     def ids(name: str, sound: Samples, **options: Any) -> list[str]:
         version = options.pop("version", "v1")
-        receipt_of(workplace.worker(tmp_path / name, **options), unit(piece(sound, source_version=version)))
+        receipt_of(studio.worker(tmp_path / name, **options), unit(piece(sound, source_version=version)))
         return [row["stem_id"] for row in committed(tmp_path / name)[1]]
 
     sound = lively(15.0)
@@ -210,7 +208,7 @@ def test_the_same_input_twice_gives_the_same_stem_ids_and_other_settings_others(
     assert not set(ids("newer", sound, version="v2")) & set(first)
 
 
-def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tmp_path: Path) -> None:
+def test_bad_pieces_become_records_and_the_others_stems(studio: Studio, tmp_path: Path) -> None:
     broken, sound = lively(9.0), lively(9.0)
     broken[0, 100] = np.nan
     absurd = np.full((1, 9 * RATE), 1e30, np.float32)
@@ -223,7 +221,7 @@ def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tm
         piece(sound[:, :0], uri="/archive/empty.wav"),
         piece(sound, uri="/archive/half.wav", status="partial", error_class="cut_off", message="cut", stage="decode"),
     ]
-    receipt = receipt_of(workplace.worker(tmp_path), unit(*pieces))
+    receipt = receipt_of(studio.worker(tmp_path), unit(*pieces))
     record, rows = committed(tmp_path)
     told = {Path(s.source_uri).stem: (s.status, s.error_class, s.stage, s.stems) for s in record.sources}
     assert told == {
@@ -244,8 +242,8 @@ def test_bad_pieces_become_records_and_the_others_stems(workplace: Workplace, tm
     assert receipt["seconds"] == 18.0
 
 
-def test_a_unit_without_a_readable_source_is_committed_without_rows(workplace: Workplace, tmp_path: Path) -> None:
-    receipt = receipt_of(workplace.worker(tmp_path), unit(failed("/archive/a.txt")))
+def test_a_unit_without_a_readable_source_is_committed_without_rows(studio: Studio, tmp_path: Path) -> None:
+    receipt = receipt_of(studio.worker(tmp_path), unit(failed("/archive/a.txt")))
     record, rows = committed(tmp_path)
     assert receipt["committed"]
     assert rows == []
@@ -262,9 +260,9 @@ def test_a_unit_without_a_readable_source_is_committed_without_rows(workplace: W
     ],
 )
 def test_what_was_not_found_is_told_apart(
-    workplace: Workplace, tmp_path: Path, sound: Samples, threshold: float, outcome: str
+    studio: Studio, tmp_path: Path, sound: Samples, threshold: float, outcome: str
 ) -> None:
-    receipt_of(workplace.worker(tmp_path, threshold=threshold), unit(piece(sound)))
+    receipt_of(studio.worker(tmp_path, threshold=threshold), unit(piece(sound)))
     record, rows = committed(tmp_path)
     assert [c.outcome for c in record.coverage] == [outcome] * 2
     assert (len(rows) > 0) == (outcome == "present")
@@ -272,15 +270,15 @@ def test_what_was_not_found_is_told_apart(
 
 
 @pytest.mark.parametrize("samples", [1, 50, 399])
-def test_the_shortest_of_sounds_has_a_row(workplace: Workplace, tmp_path: Path, samples: int) -> None:
-    receipt_of(workplace.worker(tmp_path), unit(piece(np.full((2, samples), 0.5, np.float32))))
+def test_the_shortest_of_sounds_has_a_row(studio: Studio, tmp_path: Path, samples: int) -> None:
+    receipt_of(studio.worker(tmp_path), unit(piece(np.full((2, samples), 0.5, np.float32))))
     _, rows = committed(tmp_path)
     assert [row["end_seconds"] for row in rows] == [samples / RATE] * 2
 
 
-def test_an_antiphase_stem_has_an_embedding(workplace: Workplace, tmp_path: Path) -> None:
+def test_an_antiphase_stem_has_an_embedding(studio: Studio, tmp_path: Path) -> None:
     sound = lively(12.0)
-    receipt_of(workplace.worker(tmp_path), unit(piece(np.concatenate([sound, -sound]))))
+    receipt_of(studio.worker(tmp_path), unit(piece(np.concatenate([sound, -sound]))))
     assert [row["embedding"] is not None for row in committed(tmp_path)[1]] == [True, True]
 
 
@@ -291,14 +289,12 @@ class Dying(AttemptLedger):
         pass
 
 
-def test_a_piece_that_keeps_killing_workers_is_given_up_and_the_rest_goes_on(
-    workplace: Workplace, tmp_path: Path
-) -> None:
+def test_a_piece_that_keeps_killing_workers_is_given_up_and_the_rest_goes_on(studio: Studio, tmp_path: Path) -> None:
     poison, good = piece(lively(9.0), uri="/archive/poison.wav"), piece(lively(9.0), uri="/archive/good.wav")
     ledger = Dying()
     for _ in range(MAX_LOST_WORKERS):
-        assert receipt_of(workplace.worker(tmp_path / "dying", attempts=ledger), unit(poison))["error_classes"] == []
-    receipt = receipt_of(workplace.worker(tmp_path / "out", attempts=ledger), unit(poison, good))
+        assert receipt_of(studio.worker(tmp_path / "dying", attempts=ledger), unit(poison))["error_classes"] == []
+    receipt = receipt_of(studio.worker(tmp_path / "out", attempts=ledger), unit(poison, good))
     record, rows = committed(tmp_path / "out")
     assert receipt["committed"]
     assert receipt["error_classes"] == ["worker_lost"]
@@ -310,8 +306,8 @@ def test_a_piece_that_keeps_killing_workers_is_given_up_and_the_rest_goes_on(
     assert {row["source_uri"] for row in rows} == {"/archive/good.wav"}
 
 
-def test_a_piece_that_is_finished_is_forgotten_by_the_ledger(workplace: Workplace, tmp_path: Path) -> None:
-    worker = workplace.worker(tmp_path, attempts=AttemptLedger())
+def test_a_piece_that_is_finished_is_forgotten_by_the_ledger(studio: Studio, tmp_path: Path) -> None:
+    worker = studio.worker(tmp_path, attempts=AttemptLedger())
     for _ in range(MAX_LOST_WORKERS + 2):
         assert receipt_of(worker, unit(piece(lively(5.0))))["statuses"] == ["ok"]
 
@@ -320,8 +316,8 @@ def no_space_left(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_without_disk_the_unit_is_not_committed_and_the_next_try_is(workplace: Workplace, tmp_path: Path) -> None:
-    worker, table = workplace.worker(tmp_path), unit(piece(lively(9.0)))
+def test_without_disk_the_unit_is_not_committed_and_the_next_try_is(studio: Studio, tmp_path: Path) -> None:
+    worker, table = studio.worker(tmp_path), unit(piece(lively(9.0)))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(pq.ParquetWriter, "write_table", no_space_left)
         receipt = receipt_of(worker, table)
@@ -343,9 +339,9 @@ def test_without_disk_the_unit_is_not_committed_and_the_next_try_is(workplace: W
     ],
 )
 def test_a_piece_that_fails_halfway_leaves_no_rows_and_the_rest_of_its_unit_goes_on(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, error_class: str
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, error_class: str
 ) -> None:
-    worker, stretches = workplace.worker(tmp_path), StemEngine.stretches
+    worker, stretches = studio.worker(tmp_path), StemEngine.stretches
 
     def poisoned(engine: StemEngine, samples: Samples, *where: Any) -> Iterator[Stretch]:
         for number, stretch in enumerate(stretches(engine, samples, *where)):
@@ -367,9 +363,9 @@ def test_a_piece_that_fails_halfway_leaves_no_rows_and_the_rest_of_its_unit_goes
 
 
 def test_an_error_of_the_worker_itself_is_not_taken_for_one_of_the_source(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = workplace.worker(tmp_path)
+    worker = studio.worker(tmp_path)
 
     def broken(*_: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -380,8 +376,8 @@ def test_an_error_of_the_worker_itself_is_not_taken_for_one_of_the_source(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_batch_of_units_is_a_batch_of_receipts(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_batch_of_units_is_a_batch_of_receipts(studio: Studio, tmp_path: Path) -> None:
     tables = [unit(piece(lively(5.0), uri=f"/archive/{k}.wav"), unit_id=f"{k}" * 32) for k in range(3)]
-    receipts = workplace.worker(tmp_path)(pa.concat_tables(tables)).to_pylist()
+    receipts = studio.worker(tmp_path)(pa.concat_tables(tables)).to_pylist()
     assert [receipt["unit_id"] for receipt in receipts] == [f"{k}" * 32 for k in range(3)]
     assert {record.unit_id for record in read_records(str(tmp_path))} == {f"{k}" * 32 for k in range(3)}
