@@ -38,20 +38,14 @@ def extract(
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.0,
-            max=1.0,
-            help="presence from which a query is separated, and heard in an event; default: the model's",
+            help="presence (0 to 1) from which a query is separated, and heard in an event; default: the model's"
         ),
     ] = None,
     no_gate: Annotated[
         bool, typer.Option("--no-gate", help="separate every query in every window that is not silent")
     ] = False,
-    unit_seconds: Annotated[
-        float, typer.Option(min=1.0, max=600.0, help="length of a unit of work in seconds")
-    ] = 600.0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="separating actors; default: one per GPU, or per 8 cores")
-    ] = None,
+    unit_seconds: Annotated[float, typer.Option(help="length of a unit of work, 1 to 600 seconds")] = 600.0,
+    workers: Annotated[int | None, typer.Option(help="separating actors; default: one per GPU, or per 8 cores")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="try permanently failed sources again")] = False,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join; default: RAY_ADDRESS, else an embedded one")
@@ -66,6 +60,12 @@ def extract(
 
     if device not in ("auto", "cpu", "cuda"):
         _wrong_use(f"--device is {device!r}; choose auto, cpu or cuda")
+    if threshold is not None and not 0.0 <= threshold <= 1.0:
+        _wrong_use(f"--threshold is {threshold:g}; it is a probability, give a number from 0 to 1")
+    if not 1.0 <= unit_seconds <= 600.0:
+        _wrong_use(f"--unit-seconds is {unit_seconds:g}; give a number from 1 to 600")
+    if workers is not None and workers < 1:
+        _wrong_use(f"--workers is {workers}; give at least 1")
     job = ExtractJob(
         sources=tuple(sources),
         catalog=catalog,

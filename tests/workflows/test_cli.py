@@ -42,7 +42,10 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["extract", "nothing.wav", "--catalog", "evryday", "--out", "o"], 2, "everyday"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--device", "tpu"], 2, "tpu"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--model", "huge"], 1, "huge"),
-        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--threshold", "2"], 2, "2"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--threshold", "2"], 2, "--threshold is 2"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--unit-seconds", "nan"], 2, "is nan"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--workers", "0"], 2, "--workers is 0"),
+        (["extract", "unheardof://x", "--catalog", "everyday", "--out", "o"], 2, "Protocol not known"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
     ],
 )
