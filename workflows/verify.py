@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from operators.verification import VerifyResult, verify_dataset
+from operators.whole_file import place
 
 ROWS_SHOWN = 100
 
@@ -42,7 +43,9 @@ def print_result(result: VerifyResult, console: Console | None = None) -> None:
 
 
 def run_verify(out_uri: str, *, decode: bool = False, as_json: bool = False) -> int:
-    """Verifies, prints, and returns the exit code: 0 clean, 1 with findings."""
+    """Verifies, prints, and returns the exit code: 0 clean, 1 with findings. FileNotFoundError where nothing lies."""
+    if not place(out_uri).exists():
+        raise FileNotFoundError(f"there is no dataset at {out_uri}; check the path")
     result = verify(out_uri, decode=decode)
     if as_json:
         print(json.dumps(result.as_dict()))

@@ -37,3 +37,8 @@ def test_findings_end_with_1_and_are_one_json_object(out: str, capsys: pytest.Ca
     assert "[bold]odd.parquet" in text.getvalue()
     assert "1 stems decoded" in text.getvalue()
     assert "not clean" in text.getvalue()
+
+
+def test_a_mistyped_path_is_not_a_clean_dataset(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no dataset at"):
+        run_verify(str(tmp_path / "otu"))
