@@ -59,7 +59,7 @@ def main() -> None:
 def noise(path: Path, hours: float) -> Path:
     """A stereo FLAC of pink noise that swells and ebbs."""
     if not path.exists():
-        source = f"anoisesrc=color=pink:rate=44100:duration={hours * 3600}:seed=1,tremolo=f=0.2:d=0.9"
+        source = f"anoisesrc=color=pink:sample_rate=44100:duration={hours * 3600}:seed=1,tremolo=f=0.2:d=0.9"
         subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", str(path)], check=True)
     return path
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from operators.failure import SourceFailure, Stage, Status
+from operators.flac import MAX_CHANNELS
 from operators.schema import PIECE, UNIT_SCHEMA
+
+LOUDEST: Final = 1e10
+"""+200 dBFS. Integers of 32 bit stored as floats stay below it; beyond it squares and sums overflow."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +75,30 @@ def _binary(data: bytearray | None) -> pa.Array:
         return pa.array([None], pa.large_binary())
     offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)])
+
+
+def read_pieces(column: pa.StructArray) -> Iterator[dict[str, Any]]:
+    """The pieces of a unit as mappings; `pcm` stays a buffer in the object store, not copied."""
+    names = [f.name for f in column.type if f.name != "pcm"]
+    for row in range(len(column)):
+        piece = {name: column.field(name)[row].as_py() for name in names}
+        pcm = column.field("pcm")[row]
+        yield {**piece, "pcm": pcm.as_buffer() if pcm.is_valid else None}
+
+
+def unfit(source_uri: str, samples: NDArray[np.float32]) -> SourceFailure | None:
+    """Why no stems can be made of samples [C, T], if so."""
+    channels = samples.shape[0]
+    if channels > MAX_CHANNELS:
+        said = f"{channels} channels are more than the {MAX_CHANNELS} that a stem can hold; mix it down"
+        error_class = "too_many_channels"
+    elif not max(samples.max(), -samples.min()) < LOUDEST:  # NaN is not less than anything
+        said, error_class = "some samples are NaN, infinite or beyond +200 dBFS; export it again", "not_finite"
+    else:
+        return None
+    return SourceFailure(
+        status="failed",
+        error_class=error_class,
+        message=f"{source_uri}: {said} and run again with --retry-failed",
+        stage="separate",
+    )

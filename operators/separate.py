@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,8 @@ from model.registry import load_model
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.catalog import Catalog
 from operators.failure import SourceFailure
-from operators.flac import MAX_CHANNELS
+from operators.outcomes import coverage_records, passed_gate, source_record, told
+from operators.pieces import read_pieces, unfit
 from operators.query_conditions import CatalogConditions, understand
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import RECEIPT_SCHEMA
@@ -33,8 +34,6 @@ from operators.stem_rows import StemRowMaker
 from operators.unit_file import UnitFileWriter
 
 ENCODING_THREADS = 2
-LOUDEST = 1e10
-"""+200 dBFS. Integers of 32 bit stored as floats stay below it; beyond it squares and sums overflow."""
 
 
 @dataclass
@@ -76,6 +75,7 @@ class SeparateAndCommit:
         attempts: Attempts | None = None,
         understood: CatalogConditions | None = None,
     ) -> None:
+        self.threads = threads
         torch.set_num_threads(threads)
         self.out_uri, self.run_id, self.catalog, self.settings = out_uri, run_id, catalog, settings
         self.attempts: Attempts = attempts or AttemptLedger()
@@ -102,6 +102,9 @@ class SeparateAndCommit:
         self.pool = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        torch.set_num_threads(
+            self.threads
+        )  # belongs to a thread, and this one need not be the one that built the actor
         receipts = [self._unit(batch, row) for row in range(batch.num_rows)]
         return pa.Table.from_pylist(receipts, schema=RECEIPT_SCHEMA)
 
@@ -135,7 +138,7 @@ class SeparateAndCommit:
             "statuses": [source.status for source in tally.sources],
             "error_classes": [source.error_class or source.status for source in bad]
             + [p.error_class for p in problems],
-            "messages": [_told(source) for source in bad] + [p.message for p in problems],
+            "messages": [told(source) for source in bad] + [p.message for p in problems],
         }
 
     def _commit(
@@ -144,7 +147,7 @@ class SeparateAndCommit:
         """Separate the unit's pieces, except those given up, and commit its file; returns its size in bytes."""
         unit_id: str = batch["unit_id"][row].as_py()
         with UnitFileWriter(self.out_uri, unit_id) as writer:
-            for piece in _pieces(batch["pieces"][row].values):
+            for piece in read_pieces(batch["pieces"][row].values):
                 self._piece(piece, unit_id, tally, writer, given_up)
             record = UnitRecord(
                 unit_id=unit_id,
@@ -169,22 +172,22 @@ class SeparateAndCommit:
         key = f"{piece['member_id']}/{piece['track']}/{piece['start_seconds']}"
         failure = given_up.get(key)
         if failure is not None or piece["pcm"] is None or not piece["span_samples"]:
-            tally.sources.append(_source_record(piece, stems=0, failure=failure))
+            tally.sources.append(source_record(piece, stems=0, failure=failure))
             return
         lost = self.attempts.begin(key)
         try:
             if lost >= MAX_LOST_WORKERS:
                 failure = worker_lost(piece["source_uri"], "separate", lost)
-                tally.sources.append(_source_record(piece, stems=0, failure=failure))
+                tally.sources.append(source_record(piece, stems=0, failure=failure))
                 return
             samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
-            unfit = _unfit(piece["source_uri"], samples)
-            if unfit is not None:
-                tally.sources.append(_source_record(piece, stems=0, failure=unfit))
+            failure = unfit(piece["source_uri"], samples)
+            if failure is not None:
+                tally.sources.append(source_record(piece, stems=0, failure=failure))
                 return
             stems, coverage = self._stems(piece, samples, unit_id, tally, writer)
             tally.coverage.extend(coverage)
-            tally.sources.append(_source_record(piece, stems=stems))
+            tally.sources.append(source_record(piece, stems=stems))
         except (RuntimeError, MemoryError, ValueError) as error:
             failure = _failure_of(error, piece["source_uri"])
             if failure is None:
@@ -218,72 +221,13 @@ class SeparateAndCommit:
                 write_oldest()
         while waiting:
             write_oldest()
-        return int(per_query.sum()), list(self._coverage(piece, looked, start, stop, per_query, tally))
-
-    def _coverage(
-        self,
-        piece: Mapping[str, Any],
-        looked: Coverage,
-        start: int,
-        stop: int,
-        per_query: np.ndarray[Any, Any],
-        tally: _Tally,
-    ) -> Iterator[CoverageRecord]:
-        """One record per query."""
-        rate = self.engine.sample_rate
-        presence = np.stack(looked.presence) if looked.presence else np.zeros((0, len(per_query)), np.float32)
-        silent = np.asarray(looked.silent, dtype=bool)
-        passed = (presence >= self.engine.thresholds[None]) | (not self.engine.gate)
-        passed &= ~silent[:, None]
-        tally.windows += len(silent)
+        passed = passed_gate(looked, self.engine.thresholds, gate=self.engine.gate)
+        tally.windows += len(passed)
         tally.pairs += passed.size
         tally.pairs_passed += int(passed.sum())
-        starts = [round(s / rate, 6) for s in looked.starts]
-        for row, query in enumerate(self.catalog.queries):
-            stems = int(per_query[row])
-            outcome = "present" if stems else "too_quiet" if passed[:, row].any() else "not_present"
-            yield CoverageRecord(
-                source_uri=piece["source_uri"],
-                track=piece["track"],
-                query_id=query.id,
-                start_seconds=start / rate,
-                end_seconds=stop / rate,
-                windows=len(silent),
-                windows_passed=int(passed[:, row].sum()),
-                windows_silent=int(silent.sum()),
-                presence_max=float(presence[:, row].max(initial=0.0)),
-                window_starts=starts,
-                window_presence=[round(float(p), 4) for p in presence[:, row]],
-                outcome=outcome,
-                stems=stems,
-            )
-
-
-def _pieces(column: pa.StructArray) -> Iterator[dict[str, Any]]:
-    """The pieces of a unit as mappings; `pcm` stays a buffer in the object store, not copied."""
-    names = [f.name for f in column.type if f.name != "pcm"]
-    for row in range(len(column)):
-        piece = {name: column.field(name)[row].as_py() for name in names}
-        pcm = column.field("pcm")[row]
-        yield {**piece, "pcm": pcm.as_buffer() if pcm.is_valid else None}
-
-
-def _unfit(source_uri: str, samples: Samples) -> SourceFailure | None:
-    """Why no stems can be made of samples [C, T], if so."""
-    channels = samples.shape[0]
-    if channels > MAX_CHANNELS:
-        said = f"{channels} channels are more than the {MAX_CHANNELS} that a stem can hold; mix it down"
-        error_class = "too_many_channels"
-    elif not max(samples.max(), -samples.min()) < LOUDEST:  # NaN is not less than anything
-        said, error_class = "some samples are NaN, infinite or beyond +200 dBFS; export it again", "not_finite"
-    else:
-        return None
-    return SourceFailure(
-        status="failed",
-        error_class=error_class,
-        message=f"{source_uri}: {said} and run again with --retry-failed",
-        stage="separate",
-    )
+        return int(per_query.sum()), coverage_records(
+            piece, self.catalog, looked, passed, per_query, span=(start, stop), sample_rate=rate
+        )
 
 
 def _failure_of(error: Exception, source_uri: str) -> SourceFailure | None:
@@ -295,28 +239,3 @@ def _failure_of(error: Exception, source_uri: str) -> SourceFailure | None:
     else:
         return None
     return SourceFailure(status="failed", error_class=error_class, message=f"{source_uri}: {said}", stage="separate")
-
-
-def _source_record(piece: Mapping[str, Any], *, stems: int, failure: SourceFailure | None = None) -> SourceRecord:
-    decoded = piece["span_samples"] if failure is None else 0
-    return SourceRecord(
-        member_id=piece["member_id"],
-        source_uri=piece["source_uri"],
-        source_version=piece["source_version"],
-        track=piece["track"],
-        start_seconds=piece["start_seconds"] or 0.0,
-        seconds=(decoded or 0) / piece["sample_rate"] if piece["sample_rate"] else 0.0,
-        sample_rate=piece["sample_rate"],
-        channels=piece["channels"],
-        status=failure.status if failure else piece["status"],
-        error_class=failure.error_class if failure else piece["error_class"],
-        message=failure.message if failure else piece["message"],
-        stage=failure.stage if failure else piece["stage"],
-        stems=stems,
-    )
-
-
-def _told(source: SourceRecord) -> str:
-    """The record's message, with the source's name unless it says it already."""
-    message = source.message or source.status
-    return message if source.source_uri in message else f"{source.source_uri}: {message}"
