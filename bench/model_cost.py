@@ -9,6 +9,8 @@ included, decoding and FLAC not), for catalogs of 1, 8 and 32 queries, alternati
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch.nn import functional
 from model.registry import load_model
 from model.separator import Condition
 from operators.stem_engine import Coverage, StemEngine
+from workflows.cluster import WORKER_ENVIRONMENT
 
 COUNTS = (1, 8, 32)
 
@@ -30,6 +33,9 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=12)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in WORKER_ENVIRONMENT.items()):
+        # As in a worker of the pipeline; read by OpenMP and malloc when the process starts.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **WORKER_ENVIRONMENT})
     torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     generator = torch.Generator().manual_seed(0)
