@@ -186,7 +186,9 @@ def _assert_resumes(archive: Path, out: Path, whole: Path) -> None:
     assert ids(out) == ids(whole)
     ours, theirs = stems_of(whole), stems_of(out)
     assert max(float(np.abs(ours[key] - theirs[key]).max()) for key in ours) < 1e-4
-    assert verify_dataset(str(out), decode=True).findings == []
+    # A killed writer leaves its temporary file; it is swept when it is an hour old, and hurts nobody until then.
+    findings = verify_dataset(str(out), decode=True).findings
+    assert [finding for finding in findings if not finding.harmless] == []
 
 
 def test_a_run_whose_driver_is_killed_goes_on_and_ends_the_same(archive: Path, whole: Path, tmp_path: Path) -> None:
