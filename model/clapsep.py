@@ -8,7 +8,7 @@
 Source: CLAPSep (arXiv 2402.17455, section III): encoder taps, "SkipTrans" (FiLM on a projected tap, plus the path
 from below, then layer norm), magnitude mask with the mixture's phase, positive and negative embedding concatenated
 and L2-normalised. Our choice in the small configuration: the encoder is a convolutional U-Net whose *upward* maps
-are the taps, so the decoder can be pointwise and a further query costs a few per cent of the first; a presence head
+are the taps, so the decoder can be pointwise and a further query costs about a tenth of the first; a presence head
 reads activity per frame from the coarse maps.
 """
 
@@ -83,7 +83,7 @@ class SkipTrans(nn.Module):
         """`linear(h + MLP(h))` without the stage's full-width output: the MLP's last matrix goes into `weight`.
 
         All that reads a stage is one narrow linear map (the next stage, or the mask's patches), so this is exact, and a
-        fifth of the cost of a query.
+        query costs fewer products.
         """
         h, hidden = halves
         last = self.mlp[2]

@@ -63,8 +63,8 @@ class MelScale(nn.Module):
     def to_bins(self, bands: Tensor) -> Tensor:
         """Values per bin [..., F, N] of values per band [..., M, N].
 
-        Frames lie first in memory, as in a spectrum of `torch.stft`: the product with one is then five times as fast.
+        Frames lie first in memory, as in a spectrum of `torch.stft`: the product with one is then far faster.
         """
         frames_first = bands.transpose(-1, -2).contiguous()  # (..., N, M)
-        bins = torch.mm(frames_first.flatten(0, -2), self.spread.T)  # one plain product; a batched one takes twice
+        bins = torch.mm(frames_first.flatten(0, -2), self.spread.T)  # one plain product: batched ones are slower
         return bins.reshape(*frames_first.shape[:-1], -1).transpose(-1, -2)

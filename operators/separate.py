@@ -80,7 +80,7 @@ class SeparateAndCommit:
         self.out_uri, self.run_id, self.catalog, self.settings = out_uri, run_id, catalog, settings
         self.attempts: Attempts = attempts or AttemptLedger()
         model = load_model(settings.model)
-        # The driver hands its own on: a worker then starts without the sentence encoder, in half the time.
+        # The driver hands its own on: a worker then need not load the sentence encoder.
         understood = understood or understand(catalog, model)
         self.engine = StemEngine(
             model,

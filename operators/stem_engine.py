@@ -248,7 +248,7 @@ class StemEngine:
         def decode(part: Sequence[tuple[int, int]]) -> Samples:
             first, last = part[0][0], part[-1][0]
             condition = self.condition.select(torch.tensor([query for _, query in part], device=self.device))
-            if first == last:  # one window: nothing is copied, which on a CPU is a third of the cost
+            if first == last:  # one window: nothing is copied
                 mask = self.network.mask(features.repeat(first, len(part)), condition)
                 mixture = spectra[first : first + 1]
             else:
@@ -268,7 +268,7 @@ class StemEngine:
         """Batches of pairs with what `decode` makes of them, in order.
 
         On a CPU as many at a time as there are threads, one thread each: a pair's sixty small operators share two cores
-        badly (measured: 32 queries take a third longer that way).
+        badly.
         """
         if self._decoders is None:
             yield from halving(pairs, self.pair_batch, decode)

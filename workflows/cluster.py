@@ -16,7 +16,7 @@ from operators.whole_file import place
 LOCAL_STORE_BYTES: Final = 1536 * 2**20
 """Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
 MOST_THREADS: Final = 8
-"""Threads of one separating actor on a CPU; beyond that a second actor is faster than wider operators."""
+"""Threads of one separating actor on a CPU; beyond that, further actors. Our choice, not measured."""
 WORKER_ENVIRONMENT: Final = {
     # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -125,7 +125,7 @@ def placement(device: str, workers: int | None = None) -> Placement:
         return Placement("cuda", separators, 0.25, 1.0, 1, max(1, min(cpus - 1, 4 * separators)), 0.5)
     threads = min(MOST_THREADS, _cores_per_node())
     separators = workers or max(1, cpus // threads)
-    # Half of the cores are booked by separators, a quarter by decoders: decoding is a few per cent of the work, and
+    # Half of the cores are booked by separators, a quarter by decoders: decoding is the smaller part of the work, and
     # the separators' threads use what the bookings leave.
     return Placement("cpu", separators, 0.5 * cpus / separators, 0.0, threads, max(1, cpus // 8), 0.25)
 

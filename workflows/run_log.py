@@ -73,7 +73,7 @@ class RunLog:
         self._write_run()
 
     def _flush(self) -> None:
-        # An object store cannot append, so the file is written whole; a run of 10,000 units has 3 MB of events.
+        # An object store cannot append, so the file is written whole: a few hundred bytes per unit.
         self._flushed_at = time.monotonic()
         if self._lines:
             write_whole((self.folder / "events.jsonl").uri, ("\n".join(self._lines) + "\n").encode())

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from model.clapsep import CLAPSep
 from model.mixing import Audio, mix_at_snr, varied_crop
-from model.separator import Condition
+from model.separator import Condition, Features
 from model.training.clips import ClipLibrary
 
 
@@ -109,10 +109,10 @@ class SeparationTask:
         loss = separation + recipe.absent_weight * absent + recipe.presence_weight * presence
         return {"loss": loss, "snr": snr.mean(), "leak": absent, "presence": presence}
 
-    def _presence_loss(self, features: object, batch: _Batch, spectra: Tensor) -> Tensor:
+    def _presence_loss(self, features: Features, batch: _Batch, spectra: Tensor) -> Tensor:
         """Cross entropy of activity per frame against every caption of the batch; positives weigh as much as
         negatives do together / 4."""
-        logits = self.network.activity_logits(features, Condition(batch.candidates))  # type: ignore[arg-type]  # (B, Q, N')
+        logits = self.network.activity_logits(features, Condition(batch.candidates))  # (B, Q, N')
         with torch.no_grad():
             frames = logits.shape[-1]
             level = spectra.abs().square().sum(dim=2)  # (B, 3, N)
