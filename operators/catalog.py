@@ -22,6 +22,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 READY_CATALOGS: Final = Path(__file__).parent / "catalogs"
 ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+RESIDUAL_ID: Final = "residual"
+"""The id of what no query took; no query may have it."""
+CAT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9]{2,20}")
 MAX_TEXT_CHARACTERS: Final = 300  # far beyond any caption; the text towers read no more than this
 
 _ARTICLES: Final = frozenset({"a", "an", "the", "some", "someone"})
@@ -58,6 +61,9 @@ class QuerySpec(BaseModel):
         le=1.0,
         description="presence (0 to 1) from which it counts as there; null: the run's own threshold",
     )
+    ucs: str | None = Field(
+        None, description="UCS category (CatID, such as ANMLDog): carried into the rows and into the names of exports"
+    )
 
     @field_validator("id")
     @classmethod
@@ -67,6 +73,15 @@ class QuerySpec(BaseModel):
                 f"{value!r} is not a usable id: 1 to 64 of a-z, 0-9, '_' and '-', beginning with a letter or digit; "
                 f"{slug(value)!r} would do"
             )
+        if value == RESIDUAL_ID:
+            raise ValueError(f"{value!r} is the name of what no query takes: give the query another id")
+        return value
+
+    @field_validator("ucs")
+    @classmethod
+    def _cat_id(cls, value: str | None) -> str | None:
+        if value is not None and not CAT_ID_PATTERN.fullmatch(value):
+            raise ValueError(f"{value!r} is not a UCS CatID: 2 to 20 letters and digits, such as ANMLDog")
         return value
 
     @field_validator("text", "negative")
@@ -130,8 +145,13 @@ class Catalog(BaseModel):
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits over ids, contents and thresholds of the queries; not over the name or the order."""
-        return _hash(sorted([query.id, query.content_hash, query.threshold] for query in self.queries))
+        """16 hex digits over ids, contents, thresholds and categories of the queries; not over name or order."""
+        return _hash(
+            sorted(
+                [query.id, query.content_hash, query.threshold, *([query.ucs] if query.ucs else [])]
+                for query in self.queries
+            )
+        )
 
 
 def ready_catalogs() -> list[str]:

@@ -147,18 +147,16 @@ def coverage_of(record: UnitRecord, ledger: Ledger) -> list[CoverageRecord]:
     """The unit's coverage, without that of members whose record no longer counts."""
     if record.unit_id not in ledger.superseded:
         return record.coverage
-    member_of = {(source.source_uri, source.track): source.member_id for source in record.sources}
-    return [
-        coverage
-        for coverage in record.coverage
-        if ledger.counts(record.unit_id, member_of.get((coverage.source_uri, coverage.track), ""))
-    ]
+    return [coverage for coverage in record.coverage if ledger.counts(record.unit_id, coverage.member_id)]
 
 
 def _coverage_tables(out_uri: str, ledger: Ledger) -> Iterator[pa.Table]:
     rows: list[dict[str, Any]] = []
     for record in read_records(out_uri, lambda *_: None):  # the ledger's reading has told of unreadable files
-        rows += [coverage.model_dump() | {"unit_id": record.unit_id} for coverage in coverage_of(record, ledger)]
+        rows += [
+            coverage.model_dump(exclude={"member_id"}) | {"unit_id": record.unit_id}
+            for coverage in coverage_of(record, ledger)
+        ]
         if len(rows) >= COVERAGE_ROWS_PER_GROUP:
             yield pa.Table.from_pylist(rows, schema=COVERAGE_SCHEMA)
             rows = []
@@ -209,7 +207,6 @@ def remove_superseded(out_uri: str, ledger: Ledger | None = None) -> int:
 def _rewrite_without(out_uri: str, unit_id: str, superseded: set[str]) -> int:
     file = place(unit_path(out_uri, unit_id))
     record = read_record(file, int(file.fs.size(file.path)))
-    gone = {(source.source_uri, source.track) for source in record.sources if source.member_id in superseded}
     stems = sum(source.stems for source in record.sources if source.member_id in superseded)
     if set(record.member_ids) <= superseded:
         file.fs.rm_file(file.path)
@@ -218,13 +215,13 @@ def _rewrite_without(out_uri: str, unit_id: str, superseded: set[str]) -> int:
         update={
             "member_ids": [member for member in record.member_ids if member not in superseded],
             "sources": [source for source in record.sources if source.member_id not in superseded],
-            "coverage": [item for item in record.coverage if (item.source_uri, item.track) not in gone],
+            "coverage": [item for item in record.coverage if item.member_id not in superseded],
         }
     )
     with file.fs.open(file.path, "rb") as old, UnitFileWriter(out_uri, unit_id) as writer:
         for batch in pq.ParquetFile(old).iter_batches(batch_size=8):
             for row in batch.to_pylist():
-                if (row["source_uri"], row["track"]) not in gone:
+                if row["member_id"] not in superseded:
                     writer.write(row)
         writer.commit(kept, keep_better=False)
     return stems

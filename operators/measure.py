@@ -1,4 +1,4 @@
-"""What a stem stretch measures: peak, loudness and its energy relative to the mixture.
+"""What a stem stretch measures: peak, loudness, its energy and that of what it leaves, relative to the mixture.
 
 Contract: every number is finite. Levels below `FLOOR_DB` (less than one 24-bit step) read as the floor; what cannot be
 told is None: loudness of less than 0.4 s or below -70 LUFS, the energy ratio to a silent mixture.
@@ -47,6 +47,7 @@ class Measures:
     peak_dbfs: float
     loudness_lufs: float | None
     energy_ratio_db: float | None
+    residual_ratio_db: float | None
 
 
 @lru_cache(maxsize=16)
@@ -150,4 +151,9 @@ def measure(stem: Samples, mixture: Samples, sample_rate: int) -> Measures:
     if stem.shape != mixture.shape or stem.ndim != 2 or stem.shape[0] not in CHANNEL_WEIGHTS:
         raise ValueError(f"expected two [C, T] of 1 to 8 channels: {stem.shape = }, {mixture.shape = }")
     ratio = energy_ratio_db(stem, mixture)  # first: it refuses NaN
-    return Measures(peak_dbfs=peak_dbfs(stem), loudness_lufs=loudness_lufs(stem, sample_rate), energy_ratio_db=ratio)
+    return Measures(
+        peak_dbfs=peak_dbfs(stem),
+        loudness_lufs=loudness_lufs(stem, sample_rate),
+        energy_ratio_db=ratio,
+        residual_ratio_db=energy_ratio_db(mixture - stem, mixture),
+    )

@@ -63,6 +63,7 @@ def coverage_records(
     starts = [round(start / sample_rate, 6) for start in looked.starts]
     return [
         CoverageRecord(
+            member_id=piece["member_id"],
             source_uri=piece["source_uri"],
             track=piece["track"],
             query_id=query.id,

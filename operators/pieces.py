@@ -32,6 +32,11 @@ class Piece:
     stage: Stage | None = None
     sample_rate: int | None = None
     channels: int | None = None
+    channel_layout: str | None = None
+    source_clock_seconds: float | None = None
+    clip_start_seconds: float | None = None
+    clip_end_seconds: float | None = None
+    tags: tuple[str, ...] = ()
     start_seconds: float | None = None
     span_samples: int | None = None
     context_before_samples: int | None = None

@@ -36,8 +36,12 @@ class SourceRecord(_Record):
 
 
 class CoverageRecord(_Record):
-    """What was looked at and found for one query in one track of one member. Columns as in `COVERAGE_SCHEMA`."""
+    """What was looked at and found for one query in one track of one member. Columns as in `COVERAGE_SCHEMA`.
 
+    A residual has one too, of no windows: nothing is asked for it.
+    """
+
+    member_id: str
     source_uri: str
     track: int
     query_id: str

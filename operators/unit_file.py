@@ -32,10 +32,13 @@ AUDIO_COLUMNS: Final = ("audio.bytes", "audio.path")
 REPEATED_COLUMNS: Final = (
     "run_id",
     "unit_id",
+    "member_id",
     "source_uri",
     "source_version",
     "query_id",
     "query_text",
+    "ucs_cat_id",
+    "channel_layout",
     "model_signature",
     "catalog_hash",
 )
@@ -119,7 +122,7 @@ class UnitFileWriter:
         size_bytes = len(audio["bytes"]) if isinstance(audio, Mapping) else 0
         with self._lock:
             self._rows.append(row)
-            self._stems_of[row["source_uri"], row["track"]] += 1
+            self._stems_of[row["member_id"], row["track"]] += 1
             self._buffered_bytes += size_bytes
             if self._buffered_bytes >= self._row_group_bytes:
                 self._write_row_group()
@@ -168,7 +171,7 @@ class UnitFileWriter:
             raise ValueError(f"the record of unit {record.unit_id} for the file of unit {self.unit_id}")
         told: Counter[tuple[object, object]] = Counter()
         for source in record.sources:
-            told[source.source_uri, source.track] += source.stems
+            told[source.member_id, source.track] += source.stems
         if +told != self._stems_of:
             raise ValueError(
                 f"unit {self.unit_id}: the record tells of {dict(+told)} stems, written were {dict(self._stems_of)}"

@@ -88,19 +88,19 @@ def _some(names: list[str]) -> str:
 
 def _check_counts(check: _UnitCheck, record: UnitRecord, rows: pa.Table) -> None:
     """Rows per source track and per query are what the footer tells."""
-    keys = list(zip(*(rows[name].to_pylist() for name in ("source_uri", "track", "query_id")), strict=True))
-    of_track = Counter((uri, track) for uri, track, _ in keys)
+    keys = list(zip(*(rows[name].to_pylist() for name in ("member_id", "track", "query_id")), strict=True))
+    of_track = Counter((member_id, track) for member_id, track, _ in keys)
     of_query = Counter(keys)
     told_of_track: Counter[tuple[Any, ...]] = Counter()
     told_of_query: Counter[tuple[Any, ...]] = Counter()
     for source in record.sources:
-        told_of_track[source.source_uri, source.track] += source.stems
+        told_of_track[source.member_id, source.track] += source.stems
         if source.stems and source.status not in WITH_STEMS:
             check.add(
                 "stems_of_failure", f"{source.source_uri} is {source.status} and yet has {source.stems} stem rows"
             )
     for coverage in record.coverage:
-        told_of_query[coverage.source_uri, coverage.track, coverage.query_id] += coverage.stems
+        told_of_query[coverage.member_id, coverage.track, coverage.query_id] += coverage.stems
     for told, counted in ((told_of_track, of_track), (told_of_query, of_query)):
         for key in sorted((told.keys() | counted.keys()), key=str):
             if told[key] != counted[key]:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from operators.flac import encode_flac
 from operators.measure import measure
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
-from operators.schema import PLAN_SCHEMA
+from operators.schema import PLAN_SCHEMA, SCHEMA_VERSION
 from operators.unit_file import CommittedFile, UnitFileWriter
 from operators.whole_file import place
 
@@ -64,26 +64,33 @@ def stem_rows(unit_id: str, member: Member, query: str, run_id: str = "run-1") -
                 "stem_id": stem_id,
                 "run_id": run_id,
                 "unit_id": unit_id,
+                "member_id": member.member_id,
                 "source_uri": member.uri,
                 "source_version": member.version,
                 "track": member.track,
                 "query_id": query,
                 "query_text": f"the sound of {query}",
+                "ucs_cat_id": None,
+                "tags": [],
                 "start_seconds": begin,
                 "end_seconds": begin + seconds,
                 "sample_rate": SAMPLE_RATE,
                 "channels": member.channels,
+                "channel_layout": None,
+                "source_clock_seconds": None,
+                "continued": False,
                 "presence": 0.9,
                 "clap_similarity": 0.5,
                 "loudness_lufs": measures.loudness_lufs,
                 "peak_dbfs": measures.peak_dbfs,
                 "gain_db": encoded.gain_db,
                 "energy_ratio_db": measures.energy_ratio_db,
+                "residual_ratio_db": measures.residual_ratio_db,
                 "events": [{"start_seconds": begin + 1, "end_seconds": begin + 3, "presence": 0.9}],
                 "embedding": np.full(8, 8**-0.5, np.float16),
                 "model_signature": "mini-0123",
                 "catalog_hash": "c0ffee",
-                "schema_version": 1,
+                "schema_version": SCHEMA_VERSION,
                 "audio": {"bytes": encoded.data, "path": "stem.flac"},
             }
         )
@@ -94,6 +101,7 @@ def coverage_of(member: Member, query: str, stems: int) -> CoverageRecord:
     starts = np.arange(0, member.seconds, WINDOW_SECONDS)
     presence = [0.05 + 0.85 * (query in member.present) * float(np.sin(0.7 * k + 1) ** 2) for k in range(len(starts))]
     return CoverageRecord(
+        member_id=member.member_id,
         source_uri=member.uri,
         track=member.track or 0,
         query_id=query,

@@ -30,6 +30,7 @@ from operators.dataset import (
 from operators.ffmpeg_process import require_programs
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.query_conditions import CatalogConditions, understand
+from operators.schema import SCHEMA_VERSION
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.whole_file import place, sweep_temporary
@@ -139,6 +140,7 @@ def signature(catalog: Catalog, model: Model, job: ExtractJob) -> dict[str, Any]
     """What a dataset holds one of: `OUT/dataset.json`. Units are part of it: another length makes other members."""
     return {
         "kind": "extract",
+        "schema_version": SCHEMA_VERSION,
         "model": model.signature,
         "catalog": catalog.content_hash,
         "unit_seconds": job.unit_seconds,

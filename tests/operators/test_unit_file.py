@@ -79,7 +79,14 @@ def test_threads_may_write_at_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         sources = [
-            {"member_id": uri, "source_uri": uri, "source_version": "", "track": 0, "status": "ok", "stems": 20}
+            {
+                "member_id": f"m:{uri}:v1:0:0",
+                "source_uri": uri,
+                "source_version": "",
+                "track": 0,
+                "status": "ok",
+                "stems": 20,
+            }
             for uri in rows
         ]
         record = {"unit_id": "ab12", "run_id": "r", "member_ids": list(rows), "sources": sources, "coverage": []}
@@ -178,7 +185,8 @@ def test_a_full_disk_is_a_failure_of_the_commit_and_leaves_nothing(tiny_disk: Pa
     ):
         for _ in range(4):
             writer.write(row | {"audio": {"bytes": noise, "path": "a.flac"}})
-        source = {"member_id": "m", "source_uri": "/a.wav", "source_version": "v1", "track": 0, "status": "ok"}
+        source = {"source_uri": "/a.wav", "source_version": "v1", "track": 0, "status": "ok"}
+        source["member_id"] = row["member_id"]
         record = empty_record("ab12").model_dump() | {"member_ids": ["m"], "sources": [source | {"stems": 4}]}
         writer.commit(UnitRecord.model_validate(record))
     assert (caught.value.error_class, caught.value.stage, caught.value.status) == ("disk_full", "commit", "failed")
