@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.mask_renderer import MaskRenderer
 from model.mel import MelScale
 from model.mixture_encoder import MixtureEncoder
 from model.separator import Condition, Features, Mask, Separator
@@ -125,9 +126,10 @@ class CLAPSep(Separator):
         )
         self.activity_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.activity_bias = nn.Parameter(torch.tensor(-4.0))
+        self._renderers: dict[tuple[int, torch.device], MaskRenderer] = {}
 
-    def analyse(self, mixture: Tensor) -> Tensor:
-        return self.stft.analyse(mixture)
+    def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
+        return self._renderer(sample_rate).analyse(mixture)
 
     def encode(self, mixture: Tensor, spectrum: Tensor | None = None) -> Features:
         return self.encode_spectrum(self.stft.analyse(mixture) if spectrum is None else spectrum)
@@ -176,15 +178,19 @@ class CLAPSep(Separator):
         logits: Tensor = image.reshape(batch, 2 * rows, 2 * columns)
         return logits
 
-    def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
-        bands = mask.bands[:, None, :, : spectrum.shape[-1]]  # (B, 1, M, N)
-        if torch.is_grad_enabled() or spectrum.device.type != "cpu":
-            return self.stft.synthesise(spectrum * self.mel.to_bins(bands), samples)
-        # Row by row on a CPU: one stem's spectrum stays in the cache from the product to the overlap-add.
-        stems = bands.new_empty(len(bands), spectrum.shape[1], samples)
-        for stem, part, values in zip(stems, spectrum.expand(len(bands), -1, -1, -1), bands, strict=True):
-            self.stft.synthesise(part * self.mel.to_bins(values), samples, out=stem)
-        return stems
+    def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
+        return self._renderer(sample_rate).render(mask.bands, spectrum, samples)
+
+    def _renderer(self, sample_rate: int | None) -> MaskRenderer:
+        """What applies masks at a rate (None: the network's own), made when it is first asked for."""
+        key = (sample_rate or self.sample_rate, self.activity_bias.device)
+        if key not in self._renderers:
+            with torch.inference_mode(False):  # it may be asked for gradients later
+                renderer = MaskRenderer(
+                    self.stft.config, network_rate=self.sample_rate, bands=self.config.bands, sample_rate=key[0]
+                )
+                self._renderers[key] = renderer.to(key[1])
+        return self._renderers[key]
 
     def _stages(self) -> list[SkipTrans]:
         return [stage for stage in self.stages if isinstance(stage, SkipTrans)]

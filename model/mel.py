@@ -23,6 +23,32 @@ def mel_centres(bands: int, sample_rate: int) -> Tensor:
     return mel_to_hertz(torch.linspace(0.0, hertz_to_mel(sample_rate / 2), bands + 2))
 
 
+def spread_matrix(bands: int, sample_rate: int, hertz: Tensor) -> Tensor:
+    """Weights [F, M] that interpolate values of the bands of a network at `sample_rate` at frequencies `hertz` [F].
+
+    Every row adds up to one. Below the lowest band's centre the lowest band counts, above the highest one's the
+    highest, however far above.
+    """
+    centres = mel_centres(bands, sample_rate)[1:-1].contiguous()
+    position = torch.searchsorted(centres, hertz.contiguous()).clamp(1, bands - 1)
+    low, high = centres[position - 1], centres[position]
+    share = ((hertz - low) / (high - low)).clamp(0.0, 1.0)
+    spread = torch.zeros(len(hertz), bands)
+    spread[torch.arange(len(hertz)), position - 1] = 1.0 - share
+    spread[torch.arange(len(hertz)), position] = share
+    return spread
+
+
+def spread_over_bins(bands: Tensor, spread: Tensor) -> Tensor:
+    """Values per bin [..., F, N] of values per band [..., M, N] by the weights `spread` [F, M].
+
+    Frames lie first in memory, as in a spectrum of `torch.stft`: the product with one is then far faster.
+    """
+    frames_first = bands.transpose(-1, -2).contiguous()  # (..., N, M)
+    bins = torch.mm(frames_first.flatten(0, -2), spread.T)  # one plain product: batched ones are slower
+    return bins.reshape(*frames_first.shape[:-1], -1).transpose(-1, -2)
+
+
 class MelScale(nn.Module):
     """Triangular mel bands over linear bins, and linear interpolation back.
 
@@ -47,13 +73,7 @@ class MelScale(nn.Module):
         weight = torch.where(empty, torch.maximum(triangles, nearest), triangles)
         self.register_buffer("weight", weight / weight.sum(dim=1, keepdim=True), persistent=False)
 
-        position = torch.searchsorted(centres[1:-1].contiguous(), hertz.contiguous()).clamp(1, bands - 1)
-        low, high = centres[1:-1][position - 1], centres[1:-1][position]
-        share = ((hertz - low) / (high - low)).clamp(0.0, 1.0)
-        spread = torch.zeros(bins, bands)
-        spread[torch.arange(bins), position - 1] = 1.0 - share
-        spread[torch.arange(bins), position] = share
-        self.register_buffer("spread", spread, persistent=False)
+        self.register_buffer("spread", spread_matrix(bands, sample_rate, hertz), persistent=False)
 
     def log_mel(self, spectrum: Tensor) -> Tensor:
         """Log10 mean power per band [..., M, N] of a complex `spectrum` [..., F, N], floored at 1e-10."""
@@ -61,10 +81,5 @@ class MelScale(nn.Module):
         return torch.log10(torch.matmul(self.weight, power) + 1e-10)
 
     def to_bins(self, bands: Tensor) -> Tensor:
-        """Values per bin [..., F, N] of values per band [..., M, N].
-
-        Frames lie first in memory, as in a spectrum of `torch.stft`: the product with one is then far faster.
-        """
-        frames_first = bands.transpose(-1, -2).contiguous()  # (..., N, M)
-        bins = torch.mm(frames_first.flatten(0, -2), self.spread.T)  # one plain product: batched ones are slower
-        return bins.reshape(*frames_first.shape[:-1], -1).transpose(-1, -2)
+        """Values per bin [..., F, N] of values per band [..., M, N]."""
+        return spread_over_bins(bands, self.spread)

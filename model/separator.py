@@ -1,10 +1,10 @@
 """The interface of every separator, and the value objects that pass through it.
 
-    spectrum   = separator.analyse(mixture)              once per window and channel
+    spectrum   = separator.analyse(mixture, rate)        once per window and channel, at the source's rate
     features   = separator.encode(mono, spectrum)        once per window, whatever the number of queries
     presence   = separator.presence(features, condition) every (window, query) pair: the gate
     mask       = separator.mask(features, condition)     only the pairs that pass, in mixed batches
-    stems      = separator.render(mask, spectrum, T)     per pair, every channel
+    stems      = separator.render(mask, spectrum, T, rate)   per pair, every channel
 
 Shape letters: B batch (windows, or pairs), C channel, T sample, F bin, N frame, Q query, D embedding.
 """
@@ -71,6 +71,9 @@ class Mask:
 
     bands: Tensor
 
+    def __len__(self) -> int:
+        return self.bands.shape[0]
+
 
 class Separator(nn.Module, ABC):
     """A network that separates what a condition describes from a mixture of a fixed window length."""
@@ -82,14 +85,14 @@ class Separator(nn.Module, ABC):
     may lie beyond its end."""
 
     @abstractmethod
-    def analyse(self, mixture: Tensor) -> Tensor:
-        """Complex spectrum [B, C, F, N] of `mixture` [B, C, T]."""
+    def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
+        """Complex spectrum [B, C, F, N] of `mixture` [B, C, T] at `sample_rate` (None: the network's own)."""
 
     @abstractmethod
     def encode(self, mixture: Tensor, spectrum: Tensor | None = None) -> Features:
         """Features of mono windows `mixture` [B, T]; the expensive part, paid once per window.
 
-        Whoever has the mono spectrum [B, F, N] already may pass it on, so that it is not computed twice.
+        Whoever has the mono spectrum [B, F, N] at the network's rate may pass it on, so that it is not computed twice.
         """
 
     @abstractmethod
@@ -105,10 +108,10 @@ class Separator(nn.Module, ABC):
         """Masks of pairs: row i of `condition` applied to window i of `features`."""
 
     @abstractmethod
-    def render(self, mask: Mask, spectrum: Tensor, samples: int) -> Tensor:
+    def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         """Stems [B, C, samples]: row i of `mask` applied to every channel of row i of `spectrum` [B, C, F, N].
 
-        A spectrum of one row serves all masks.
+        A spectrum of one row serves all masks. `sample_rate` is the one that `spectrum` was analysed at.
         """
 
     def forward(self, mixture: Tensor, condition: Condition) -> Tensor:

@@ -22,6 +22,17 @@ class StftConfig:
         if self.hop_samples <= 0 or self.n_fft % (2 * self.hop_samples):
             raise ValueError(f"n_fft must be a multiple of 2 x hop_samples, got {self.n_fft = }, {self.hop_samples = }")
 
+    def at_rate(self, own_rate: int, sample_rate: int) -> StftConfig:
+        """The same window in seconds at another rate, its hop the nearest number without a prime factor above 7.
+
+        >>> StftConfig().at_rate(32_000, 44_100)
+        StftConfig(n_fft=2800, hop_samples=700)
+        """
+        wanted = self.hop_samples * sample_rate / own_rate
+        nearby = range(max(1, int(0.9 * wanted)), int(1.1 * wanted) + 2)
+        hop = min((hop for hop in nearby if _is_smooth(hop)), key=lambda hop: abs(hop - wanted))
+        return StftConfig(self.n_fft // self.hop_samples * hop, hop)
+
     @property
     def bins(self) -> int:
         """F, the number of frequency bins."""
@@ -30,6 +41,14 @@ class StftConfig:
     def frames(self, samples: int) -> int:
         """N, the number of frames of a signal of so many samples (centred, reflect padded)."""
         return samples // self.hop_samples + 1
+
+
+def _is_smooth(number: int) -> bool:
+    """True for products of 2, 3, 5 and 7, lengths that Fourier transforms are fast at."""
+    for factor in (2, 3, 5, 7):
+        while number % factor == 0:
+            number //= factor
+    return number == 1
 
 
 class Stft(nn.Module):
