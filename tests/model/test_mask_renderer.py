@@ -63,8 +63,8 @@ def test_the_mask_stays_where_it_is_in_time_and_frequency(sample_rate: int) -> N
 
 def test_above_the_networks_band_the_highest_band_decides() -> None:
     sample_rate = 96_000
-    time = torch.arange(2 * sample_rate) / sample_rate
-    above = torch.sin(2 * math.pi * 30_000 * time)[None, None]
+    time = torch.arange(2 * sample_rate, dtype=torch.float64) / sample_rate
+    above = torch.sin(2 * math.pi * 30_000 * time).float()[None, None]
     mask = torch.zeros(1, BANDS, NETWORK.frames(2 * NETWORK_RATE))
     renderer = renderer_at(sample_rate)
     for gain in (0.0, 0.25, 1.0):
