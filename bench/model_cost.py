@@ -46,7 +46,8 @@ def main() -> None:
     for _ in range(3):
         for count in COUNTS:
             engine = StemEngine(model, Condition(embedding[:count]), [0.0] * count, gate=False, window_batch=2)
-            samples = engine.grid.hop * arguments.windows - engine.grid.fade
+            grid = engine.grid_at(engine.sample_rate)
+            samples = grid.hop * arguments.windows - grid.fade
             noise = np.random.default_rng(0).standard_normal((arguments.channels, samples)).astype(np.float32) * 0.1
             began = time.perf_counter()
             for _ in engine.stretches(noise, 0, 0, samples, Coverage()):

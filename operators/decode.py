@@ -43,12 +43,13 @@ class Decode:
     It keeps its last decode open: the next unit of the same track goes on where the last one ended, so that a format
     that must be decoded from its start is decoded once per worker, not once per unit. `timeout_seconds` is per piece.
     `attempts` counts workers that were lost over a member, which is given up after `MAX_LOST_WORKERS`.
+    `sample_rate` None: every track at its own.
     """
 
     def __init__(
         self,
         *,
-        sample_rate: int = 32_000,
+        sample_rate: int | None = 32_000,
         context_seconds: float = 10.0,
         unit_seconds: float = 600.0,
         timeout_seconds: float = 600.0,
@@ -57,7 +58,7 @@ class Decode:
         attempts: Attempts | None = None,
     ) -> None:
         self.sample_rate = sample_rate
-        self.context_samples = round(context_seconds * sample_rate)
+        self.context_seconds = context_seconds
         self.unit_seconds = unit_seconds
         self.timeout_seconds = timeout_seconds
         self.attempts: Attempts = attempts or AttemptLedger()
@@ -113,7 +114,7 @@ class Decode:
 
     def _check_length(self, uri: str, tracks: tuple[Track, ...]) -> None:
         """Refuses hours in a small file (silence as FLAC, say), which only the planner can cut."""
-        samples = sum((track.duration_seconds or 0.0) * track.channels for track in tracks) * self.sample_rate
+        samples = sum((track.duration_seconds or 0.0) * track.channels * self._rate(track) for track in tracks)
         if samples * SAMPLE_BYTES > LONGEST_UNCUT_BYTES:
             hours = max(track.duration_seconds or 0.0 for track in tracks) / 3600
             raise SourceFailure(
@@ -160,15 +161,17 @@ class Decode:
         self, address: str, member: Member, track: Track, start_seconds: float, stop_seconds: float
     ) -> tuple[Piece, bool]:
         """One piece, and whether the track ends in it."""
-        start, stop = round(start_seconds * self.sample_rate), round(stop_seconds * self.sample_rate)
-        before = min(self.context_samples, start)
+        rate = self._rate(track)
+        start, stop = round(start_seconds * rate), round(stop_seconds * rate)
+        context = round(self.context_seconds * rate)
+        before = min(context, start)
         reader = self._reader_for(address, member, track, start - before)
-        ahead_seconds = max(0, start - reader.position) / self.sample_rate
+        ahead_seconds = max(0, start - reader.position) / rate
         deadline = time.monotonic() + self.timeout_seconds + ahead_seconds / SLOWEST_SKIP
-        pcm = reader.read(start - before, stop + self.context_samples, deadline)
+        pcm = reader.read(start - before, stop + context, deadline)
         read_samples = len(pcm) // (track.channels * SAMPLE_BYTES)
         span_samples = max(0, min(read_samples - before, stop - start))
-        problem = shortfall(reader, member["source_uri"], track, stop_seconds, self.sample_rate)
+        problem = shortfall(reader, member["source_uri"], track, stop_seconds, rate)
         piece = Piece(
             member_id=member["member_id"],
             source_uri=member["source_uri"],
@@ -178,8 +181,10 @@ class Decode:
             error_class=problem.error_class if problem else None,
             message=problem.message if problem else None,
             stage=problem.stage if problem else None,
-            sample_rate=self.sample_rate,
+            sample_rate=rate,
             channels=track.channels,
+            channel_layout=track.channel_layout,
+            source_clock_seconds=track.clock_seconds,
             start_seconds=start_seconds,
             span_samples=span_samples,
             context_before_samples=before if span_samples else 0,
@@ -196,8 +201,8 @@ class Decode:
                 address,
                 track,
                 want,
-                sample_rate=self.sample_rate,
-                keep_samples=2 * self.context_samples,
+                sample_rate=self._rate(track),
+                keep_samples=2 * round(self.context_seconds * self._rate(track)),
                 timeout_seconds=self.timeout_seconds,
             )
             self._reader_key = key
@@ -205,7 +210,11 @@ class Decode:
 
     def _farthest(self, track: Track) -> int:
         """How far ahead, in samples, reading on is better than starting anew."""
-        return round(SEEK_FROM_SECONDS * self.sample_rate) if can_seek(track) else sys.maxsize
+        return round(SEEK_FROM_SECONDS * self._rate(track)) if can_seek(track) else sys.maxsize
+
+    def _rate(self, track: Track) -> int:
+        """The rate that the track is decoded at."""
+        return self.sample_rate or track.sample_rate
 
     def _drop_reader(self) -> None:
         if self._reader is not None:

@@ -44,12 +44,27 @@ def to_bins(
 
 
 def level_per_bin(stem: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """Mean power in dBFS per tenth of a second of a stem [C, T]; a last, shorter bin counts as one."""
-    size = sample_rate // BINS_PER_SECOND
+    """Mean power in dBFS per tenth of a second of a stem [C, T] that starts with one; a last, shorter bin is followed
+    by silence."""
     power = np.square(stem).mean(axis=0)
-    power = np.pad(power, (0, -len(power) % size)).reshape(-1, size).mean(axis=1)
-    level: NDArray[np.float32] = (10.0 * np.log10(power + 1e-12)).astype(np.float32)
+    size = sample_rate / BINS_PER_SECOND
+    if size.is_integer():
+        sums = np.pad(power, (0, -len(power) % int(size))).reshape(-1, int(size)).sum(axis=1)
+    else:  # 11,025 Hz, say: bins of 1102 and of 1103 samples
+        edges = np.arange(-(-len(power) * BINS_PER_SECOND // sample_rate)) * sample_rate // BINS_PER_SECOND
+        sums = np.add.reduceat(power, edges) if len(power) else power
+    level: NDArray[np.float32] = (10.0 * np.log10(sums / size + 1e-12)).astype(np.float32)
     return level
+
+
+def active_bins(
+    activity: NDArray[np.float32], level_dbfs: NDArray[np.float32], mixture_dbfs: NDArray[np.float32], threshold: float
+) -> NDArray[np.bool_]:
+    """Whether the query sounds, per bin: decided in the bin alone, never by what is loud elsewhere."""
+    bins = min(len(activity), len(level_dbfs), len(mixture_dbfs))
+    floor = np.maximum(FLOOR_DBFS, mixture_dbfs[:bins] - BELOW_MIXTURE_DB)
+    active: NDArray[np.bool_] = (activity[:bins] >= threshold) & (level_dbfs[:bins] > floor)
+    return active
 
 
 def events_of(
@@ -62,18 +77,13 @@ def events_of(
 ) -> list[Event]:
     """Events of one query from its activity, its stem's level and the mixture's, each per bin from `start_seconds` on.
 
-    Whether a bin is active is decided in the bin alone, never by what is loud elsewhere in the stretch.
-
     >>> heard = np.array([0, 0.9, 0.9, 0.1, 0.8, 0, 0, 0, 0, 0], dtype=np.float32)
     >>> loud = np.full(10, -20, dtype=np.float32)
     >>> [(e.start_seconds, e.end_seconds) for e in events_of(heard, loud, loud, 0.5, start_seconds=6.0)]
     [(6.1, 6.5)]
     """
-    bins = min(len(activity), len(level_dbfs), len(mixture_dbfs))
-    floor = np.maximum(FLOOR_DBFS, mixture_dbfs[:bins] - BELOW_MIXTURE_DB)
-    active = (activity[:bins] >= threshold) & (level_dbfs[:bins] > floor)
     events = []
-    for start, stop in _runs(active):
+    for start, stop in runs_of(active_bins(activity, level_dbfs, mixture_dbfs, threshold)):
         if stop - start >= MIN_BINS:
             events.append(
                 Event(
@@ -85,7 +95,7 @@ def events_of(
     return events
 
 
-def _runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs_of(active: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """[start, stop) of every run of active bins, runs closer than `CLOSE_BINS` joined."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
     runs: list[tuple[int, int]] = []

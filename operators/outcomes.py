@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.catalog import Catalog
+from operators.catalog import RESIDUAL_ID, Catalog
 from operators.failure import SourceFailure
 from operators.records import CoverageRecord, SourceRecord
 from operators.stem_engine import Coverage
@@ -58,9 +58,26 @@ def coverage_records(
     span: tuple[int, int],
     sample_rate: int,
 ) -> list[CoverageRecord]:
-    """One record per query for the `span` [start, stop) in samples; `stems` rows were written per query."""
+    """One record per query for the `span` [start, stop) in samples; `stems` rows were written per query, and, in the
+    last place, of the residual."""
     presence = _presence(looked, len(catalog.queries))
     starts = [round(start / sample_rate, 6) for start in looked.starts]
+    residual = CoverageRecord(
+        member_id=piece["member_id"],
+        source_uri=piece["source_uri"],
+        track=piece["track"],
+        query_id=RESIDUAL_ID,
+        start_seconds=span[0] / sample_rate,
+        end_seconds=span[1] / sample_rate,
+        windows=0,
+        windows_passed=0,
+        windows_silent=0,
+        presence_max=0.0,
+        window_starts=[],
+        window_presence=[],
+        outcome="present",
+        stems=int(stems[-1]),
+    )
     return [
         CoverageRecord(
             member_id=piece["member_id"],
@@ -79,7 +96,7 @@ def coverage_records(
             stems=int(stems[row]),
         )
         for row, query in enumerate(catalog.queries)
-    ]
+    ] + ([residual] if stems[-1] else [])
 
 
 def _presence(looked: Coverage, queries: int) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ from operators.failure import SourceFailure, Stage, Status
 from operators.flac import MAX_CHANNELS
 from operators.schema import PIECE, UNIT_SCHEMA
 
+RATES: Final = (4000, 192_000)
+"""Of stems at the rate of their source: from the poorest telephone to the highest of studio interfaces."""
 LOUDEST: Final = 1e10
 """+200 dBFS. Integers of 32 bit stored as floats stay below it; beyond it squares and sums overflow."""
 
@@ -91,12 +93,16 @@ def read_pieces(column: pa.StructArray) -> Iterator[dict[str, Any]]:
         yield {**piece, "pcm": pcm.as_buffer() if pcm.is_valid else None}
 
 
-def unfit(source_uri: str, samples: NDArray[np.float32]) -> SourceFailure | None:
+def unfit(source_uri: str, samples: NDArray[np.float32], sample_rate: int) -> SourceFailure | None:
     """Why no stems can be made of samples [C, T], if so."""
     channels = samples.shape[0]
+    lowest, highest = RATES
     if channels > MAX_CHANNELS:
         said = f"{channels} channels are more than the {MAX_CHANNELS} that a stem can hold; mix it down"
         error_class = "too_many_channels"
+    elif not lowest <= sample_rate <= highest:
+        said = f"its sample rate of {sample_rate} Hz is outside of {lowest} to {highest} Hz; resample it"
+        error_class = "rate_out_of_range"
     elif not max(samples.max(), -samples.min()) < LOUDEST:  # NaN is not less than anything
         said, error_class = "some samples are NaN, infinite or beyond +200 dBFS; export it again", "not_finite"
     else:

@@ -22,7 +22,7 @@ PROBE_TIMEOUT_SECONDS: Final = 60.0
 LATE_SECONDS: Final = 0.002
 _ESTIMATED: Final = "Estimating duration from bitrate"
 _ENTRIES: Final = (
-    "format=format_name,start_time,duration:stream_tags=DURATION:stream=index,codec_type,codec_name,sample_rate,"
+    "format=format_name,start_time,duration:format_tags=time_reference:stream_tags=DURATION:stream=index,codec_type,codec_name,sample_rate,"
     "channels,channel_layout,time_base,start_time,duration"
 )
 
@@ -44,6 +44,8 @@ class Track:
     start_seconds: float
     duration_seconds: float | None  # from the track's own start
     duration_source: DurationSource
+    clock_seconds: float | None = None
+    """What the recorder's clock showed at the start, seconds since midnight: the time reference of a broadcast WAV."""
 
     @property
     def end_seconds(self) -> float | None:
@@ -119,7 +121,14 @@ def _track(index: int, stream: dict[str, Any], container: dict[str, Any], *, gue
         start_seconds=start,
         duration_seconds=duration,
         duration_source=told_by,
+        clock_seconds=_clock(container, stream),
     )
+
+
+def _clock(container: dict[str, Any], stream: dict[str, Any]) -> float | None:
+    samples = _seconds(container.get("tags", {}).get("time_reference"))
+    rate = int(stream.get("sample_rate", 0))
+    return samples / rate if samples and rate else None
 
 
 def _duration(

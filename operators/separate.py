@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,15 +22,17 @@ import torch
 from model.registry import load_model
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.catalog import Catalog
+from operators.event_mining import EventMiner, Range
 from operators.failure import SourceFailure
 from operators.outcomes import coverage_records, passed_gate, source_record, told
 from operators.pieces import read_pieces, unfit
 from operators.query_conditions import CatalogConditions, understand
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import RECEIPT_SCHEMA
-from operators.settings import ExtractSettings
-from operators.stem_engine import Coverage, Samples, StemEngine, Stretch
+from operators.settings import ExtractSettings, MineSettings
+from operators.stem_engine import Coverage, StemEngine
 from operators.stem_rows import StemRowMaker
+from operators.stretches import Samples, Stretch
 from operators.unit_file import UnitFileWriter
 
 ENCODING_THREADS = 2
@@ -82,10 +84,15 @@ class SeparateAndCommit:
         model = load_model(settings.model)
         # The driver hands its own on: a worker then need not load the sentence encoder.
         understood = understood or understand(catalog, model)
+        event_thresholds = settings.event_thresholds(catalog, model.calibration)
+        contents = [query.content_hash for query in catalog.queries]
         self.engine = StemEngine(
             model,
             understood.condition,
             settings.gate_thresholds(catalog, model.calibration),
+            contents=[contents.index(content) for content in contents],
+            residual=settings.residual,
+            exclusive=settings.exclusive,
             gate=settings.gate,
             device=device,
             window_batch=16 if device == "cuda" else 2,
@@ -97,8 +104,9 @@ class SeparateAndCommit:
             understood.positive.to(device),
             run_id=run_id,
             settings_hash=settings.content_hash,
-            event_thresholds=settings.event_thresholds(catalog, model.calibration),
+            event_thresholds=event_thresholds,
         )
+        self.miner = EventMiner(self.engine, settings, event_thresholds) if isinstance(settings, MineSettings) else None
         self.pool = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -181,7 +189,9 @@ class SeparateAndCommit:
                 tally.sources.append(source_record(piece, stems=0, failure=failure))
                 return
             samples = np.frombuffer(piece["pcm"], np.float32).reshape(-1, piece["channels"]).T
-            failure = unfit(piece["source_uri"], samples)
+            if self.settings.channels == "mono":
+                samples, piece = samples.mean(axis=0, keepdims=True), {**piece, "channel_layout": "mono"}
+            failure = unfit(piece["source_uri"], samples, piece["sample_rate"])
             if failure is not None:
                 tally.sources.append(source_record(piece, stems=0, failure=failure))
                 return
@@ -199,12 +209,12 @@ class SeparateAndCommit:
     def _stems(
         self, piece: Mapping[str, Any], samples: Samples, unit_id: str, tally: _Tally, writer: UnitFileWriter
     ) -> tuple[int, list[CoverageRecord]]:
-        rate = self.engine.sample_rate
+        rate = piece["sample_rate"]
         start = round(piece["start_seconds"] * rate)
         stop = start + piece["span_samples"]
         looked = Coverage()
         waiting: deque[tuple[Stretch, Future[dict[str, Any] | None]]] = deque()
-        per_query = np.zeros(len(self.catalog.queries), np.int64)
+        per_query = np.zeros(len(self.catalog.queries) + 1, np.int64)  # the last is the residual
 
         def write_oldest() -> None:
             stretch, future = waiting.popleft()
@@ -214,7 +224,7 @@ class SeparateAndCommit:
                 per_query[stretch.query] += 1
                 tally.events += len(row["events"])
 
-        for stretch in self.engine.stretches(samples, start - piece["context_before_samples"], start, stop, looked):
+        for stretch in self._stretches(piece, samples, (start, stop), looked):
             embedding = self.rows.embed(stretch)
             waiting.append((stretch, self.pool.submit(self.rows.row, stretch, embedding, piece, unit_id)))
             while len(waiting) > 2 * ENCODING_THREADS:
@@ -228,6 +238,22 @@ class SeparateAndCommit:
         return int(per_query.sum()), coverage_records(
             piece, self.catalog, looked, passed, per_query, span=(start, stop), sample_rate=rate
         )
+
+    def _stretches(
+        self, piece: Mapping[str, Any], samples: Samples, span: tuple[int, int], looked: Coverage
+    ) -> Iterator[Stretch]:
+        """Stems of the piece's span [start, stop), or the events that start in it."""
+        rate, (start, stop) = piece["sample_rate"], span
+        first = start - piece["context_before_samples"]
+        if self.miner is None:
+            return self.engine.stretches(samples, first, start, stop, looked, rate)
+        look = self.settings.look_seconds * rate
+        low, high = max(0, start - look), min(first + samples.shape[1], stop + look)
+        if piece["clip_start_seconds"] is not None:
+            low = max(low, round(piece["clip_start_seconds"] * rate))
+        if piece["clip_end_seconds"] is not None:
+            high = min(high, round(piece["clip_end_seconds"] * rate))
+        return self.miner.events(samples, first, Range(start, stop, low, high), looked, rate)
 
 
 def _failure_of(error: Exception, source_uri: str) -> SourceFailure | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.checkpoint import Calibration
 from operators.catalog import Catalog
@@ -22,6 +22,15 @@ class ExtractSettings(BaseModel):
     threshold: float | None = Field(
         None, ge=0.0, le=1.0, description="presence (0 to 1) from which a pair is decoded; null: the model's own"
     )
+    rate: Literal["model", "source"] = Field("model", description="rate of the stems: the network's, or the track's")
+    channels: Literal["source", "mono"] = Field("source", description="of the stems: the track's, or their mean")
+    residual: bool = Field(False, description="one more stem: what no query took")
+    exclusive: bool = Field(False, description="queries share the mixture: stems and residual add up to it")
+
+    @property
+    def kind(self) -> str:
+        """What the dataset holds: stems (`extract`) or events (`mine`)."""
+        return "extract"
 
     @property
     def content_hash(self) -> str:
@@ -30,7 +39,7 @@ class ExtractSettings(BaseModel):
 
     def signature(self) -> dict[str, Any]:
         """The entries that go into `OUT/dataset.json`."""
-        return {"gate": self.gate, "threshold": self.threshold}
+        return self.model_dump(exclude={"model"})
 
     def gate_thresholds(self, catalog: Catalog, calibration: Calibration) -> list[float]:
         """Threshold of the gate per query: the query's own, else the run's, else the model's."""
@@ -41,3 +50,45 @@ class ExtractSettings(BaseModel):
         """Activity from which a tenth of a second belongs to an event, per query."""
         chosen = [query.threshold if query.threshold is not None else self.threshold for query in catalog.queries]
         return [calibration.event_threshold if own is None else own for own in chosen]
+
+    def decode_rate(self, model_rate: int) -> int | None:
+        """The rate in Hz that tracks are decoded at, None for their own."""
+        return model_rate if self.rate == "model" else None
+
+    @property
+    def look_seconds(self) -> int:
+        """Whole seconds that a unit looks beyond its borders, the windows' own context not counted."""
+        return 0
+
+
+class MineSettings(ExtractSettings):
+    """What decides the events of a library, besides what decides the stems that they are cut from."""
+
+    min_seconds: float = Field(0.2, ge=0.1, le=5.0, description="shorter activity is no event")
+    max_event_seconds: int = Field(30, ge=1, le=40, description="longer activity is cut at multiples of it, and marked")
+    padding_seconds: float = Field(0.25, ge=0.0, le=5.0, description="kept before and after an event")
+    fade_seconds: float = Field(0.05, ge=0.0, le=5.0, description="fade-in and fade-out of an event's audio")
+
+    @model_validator(mode="after")
+    def _fits(self) -> MineSettings:
+        if self.min_seconds >= self.max_event_seconds:
+            raise ValueError(
+                f"the shortest event ({self.min_seconds:g} s) must be shorter than the longest "
+                f"({self.max_event_seconds} s)"
+            )
+        if self.residual:
+            raise ValueError("a library holds events, and a residual is none; use extract")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return "mine"
+
+    def decode_rate(self, model_rate: int) -> int | None:
+        """The rate in Hz that tracks are decoded at, None for their own."""
+        return model_rate if self.rate == "model" else None
+
+    @property
+    def look_seconds(self) -> int:
+        """Far enough to see where an event that crosses a border begins, how long it is, and its padding."""
+        return self.max_event_seconds + int(self.min_seconds + self.padding_seconds) + 2

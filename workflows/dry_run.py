@@ -19,10 +19,12 @@ from operators.plan import RetryPolicy, plan_units
 from operators.query_conditions import understand
 from operators.sources import list_sources
 from operators.stem_engine import Coverage, StemEngine
-from workflows.extract import ExtractJob
+from workflows.extract import ExtractJob, context_seconds
 
 FLAC_BYTES_PER_SAMPLE = 2.8
 """24-bit FLAC of stems: the largest of 326 rows took 2.76 bytes a sample and channel, their mean 0.7 to 1.7."""
+USUAL_RATE = 48_000
+"""What is reckoned with, in Hz, where stems take the rate of their source: that of video."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def dry_run(job: ExtractJob) -> Estimate:
             sources,
             committed,
             unit_seconds=job.unit_seconds,
-            sample_rate=model.separator.sample_rate,
+            sample_rate=job.settings.decode_rate(model.separator.sample_rate),
+            context_seconds=context_seconds(job.settings, model),
             retry=RetryPolicy(failed=job.retry_failed),
         )
     )
@@ -60,8 +63,13 @@ def dry_run(job: ExtractJob) -> Estimate:
         member for unit in units if unit["seconds"] is None for member in unit["members"] if not member["status"]
     ]
     seconds = sum(unit["seconds"] or 0.0 for unit in units)
-    engine = StemEngine(model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False)
-    cost = _seconds_per_window(engine) / (engine.grid.hop / engine.sample_rate)
+    stems = len(catalog.queries) + job.settings.residual
+    engine = StemEngine(
+        model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False,
+        residual=job.settings.residual, exclusive=job.settings.exclusive,
+    )  # fmt: skip
+    rate = job.settings.decode_rate(engine.sample_rate) or USUAL_RATE
+    cost = _seconds_per_window(engine, rate) / (engine.grid_at(rate).hop / rate)
     return Estimate(
         sources=len(sources),
         problems=sum(source.problem is not None for source in sources),
@@ -72,7 +80,7 @@ def dry_run(job: ExtractJob) -> Estimate:
         already_done=len(committed),
         queries=len(catalog.queries),
         separation_seconds_at_most=round(seconds * cost, 1),
-        output_bytes_at_most=int(seconds * len(catalog.queries) * 2 * engine.sample_rate * FLAC_BYTES_PER_SAMPLE),
+        output_bytes_at_most=int(seconds * stems * 2 * rate * FLAC_BYTES_PER_SAMPLE),
     )
 
 
@@ -97,13 +105,14 @@ def print_estimate(estimate: Estimate, *, as_json: bool) -> None:
         print(f"{name:8} {value}")
 
 
-def _seconds_per_window(engine: StemEngine) -> float:
-    """Wall seconds for one stereo window and all queries, the faster of two runs."""
-    noise = np.random.default_rng(0).standard_normal((2, engine.grid.hop)).astype(np.float32) * 0.1
+def _seconds_per_window(engine: StemEngine, rate: int) -> float:
+    """Wall seconds for one stereo window at `rate` and all queries, the faster of two runs."""
+    grid = engine.grid_at(rate)
+    noise = np.random.default_rng(0).standard_normal((2, grid.hop)).astype(np.float32) * 0.1
     times = []
     for _ in range(2):
         began = time.monotonic()
-        for _ in engine.stretches(noise, 0, 0, engine.grid.hop - engine.grid.fade, Coverage()):
+        for _ in engine.stretches(noise, 0, 0, grid.hop - grid.fade, Coverage(), rate):
             continue
         times.append(time.monotonic() - began)
     return min(times)

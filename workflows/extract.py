@@ -33,6 +33,7 @@ from operators.query_conditions import CatalogConditions, understand
 from operators.schema import SCHEMA_VERSION
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
+from operators.ucs import check_categories
 from operators.whole_file import place, sweep_temporary
 from workflows.cluster import Placement, check_output, placement, ray_cluster
 from workflows.progress import Progress, Tally
@@ -54,6 +55,7 @@ class ExtractJob:
     workers: int | None = None
     retry_failed: bool = False
     address: str | None = None
+    ucs_list: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     began = time.monotonic()
     require_programs()
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
+    if job.ucs_list is not None:
+        check_categories(catalog, job.ucs_list)
     understood = understand(catalog, model)
     listed = list_sources(job.sources)
     create_or_check_signature(job.out, signature(catalog, model, job))
@@ -97,7 +101,8 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             listed,
             committed,
             unit_seconds=job.unit_seconds,
-            sample_rate=model.separator.sample_rate,
+            sample_rate=job.settings.decode_rate(model.separator.sample_rate),
+            context_seconds=context_seconds(job.settings, model),
             retry=RetryPolicy(failed=job.retry_failed),
         )
         plan = _read_plan(write_plan(planned, job.out, run_id))
@@ -139,13 +144,19 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
 def signature(catalog: Catalog, model: Model, job: ExtractJob) -> dict[str, Any]:
     """What a dataset holds one of: `OUT/dataset.json`. Units are part of it: another length makes other members."""
     return {
-        "kind": "extract",
+        "kind": job.settings.kind,
         "schema_version": SCHEMA_VERSION,
         "model": model.signature,
         "catalog": catalog.content_hash,
         "unit_seconds": job.unit_seconds,
         **job.settings.signature(),
     }
+
+
+def context_seconds(settings: ExtractSettings, model: Model) -> float:
+    """What a unit needs on each side of its span: whole windows, and what its events may reach."""
+    windows = WindowGrid.of(model.separator.window_samples).context / model.separator.sample_rate
+    return windows + settings.look_seconds
 
 
 def _receipts(
@@ -166,7 +177,6 @@ def _receipts(
         where: Placement = placement(job.device, job.workers)
         ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
         attempts = RemoteAttempts(ledger)
-        grid = WindowGrid.of(model.separator.window_samples)
         settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
         units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
         receipts = units.map_batches(
@@ -176,8 +186,8 @@ def _receipts(
             compute=ActorPoolStrategy(min_size=1, max_size=where.decoders, max_tasks_in_flight_per_actor=1),
             num_cpus=where.decoder_cpus,
             fn_constructor_kwargs={
-                "sample_rate": model.separator.sample_rate,
-                "context_seconds": grid.context / model.separator.sample_rate,
+                "sample_rate": job.settings.decode_rate(model.separator.sample_rate),
+                "context_seconds": context_seconds(job.settings, model),
                 "unit_seconds": job.unit_seconds,
                 "attempts": attempts,
             },

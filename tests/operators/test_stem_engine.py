@@ -13,7 +13,8 @@ from torch import Tensor
 from model.clapsep import CLAPSep
 from model.separator import Condition, Features, Mask
 from operators.event_spans import BINS_PER_SECOND
-from operators.stem_engine import SILENCE, STRETCH_SECONDS, Coverage, StemEngine, Stretch, cancels, halving, mono_of
+from operators.stem_engine import SILENCE, Coverage, StemEngine, halving
+from operators.stretches import STRETCH_SECONDS, Stretch, cancels, mono_of
 
 QUERIES = 3
 SECONDS = 203.7

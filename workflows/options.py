@@ -1,0 +1,38 @@
+"""Options that several commands share, each written once: its type, its name, its help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
+ModelName = Annotated[str, typer.Option("--model", help="a shipped model's name, or the path of a checkpoint")]
+
+Sources = Annotated[list[str], typer.Argument(help="files, directories, globs, tar archives; local or any fsspec URL")]
+CatalogName = Annotated[
+    str, typer.Option("--catalog", help="catalog in YAML, or the name of a ready one (everyday, animals)")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        help="presence (0 to 1) from which a query is separated, and heard in an event; default: the model's",
+    ),
+]
+Rate = Annotated[str, typer.Option("--rate", help="sample rate of the stems: model, or source for that of each track")]
+Channels = Annotated[str, typer.Option("--channels", help="channels of the stems: source, or mono for their mean")]
+UnitSeconds = Annotated[float, typer.Option("--unit-seconds", help="length of a unit of work, 1 to 600 seconds")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="separating actors; default: one per GPU, or per 8 cores")
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="try permanently failed sources again")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Ray cluster to join; default: RAY_ADDRESS, else an embedded one")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
+UcsList = Annotated[
+    str | None,
+    typer.Option("--ucs-list", help="CSV with a column CatID, or one a line: the categories that a catalog may name"),
+]
