@@ -31,9 +31,7 @@ from operators.whole_file import WholeFile
 # would cost the planner more than the cut brings. Without it a million clips would be a day of probing on one machine.
 SMALL_SOURCE_BYTES: Final = 8 << 20
 SHORTEST_UNIT_SECONDS: Final = 15.0
-"""Units are not halved below this: from here on it is the context that takes the memory."""
-CONTEXT_PCM_BYTES: Final = 20 << 20
-"""On top of `UNIT_PCM_BYTES`, for a unit's context: ten seconds of eight channels on both sides."""
+"""Units are not halved below this: from here on it is what they look at beyond their borders that takes the memory."""
 PROBE_THREADS: Final = 8
 MAX_ATTEMPTS: Final = 3
 _ROWS_PER_GROUP: Final = 256
@@ -65,15 +63,15 @@ def plan_units(
     *,
     unit_seconds: float = 600.0,
     sample_rate: int | None = 32_000,
-    context_seconds: float = 10.0,
+    look_seconds: float = 0.0,
     retry: RetryPolicy | None = None,
     probe_threads: int = PROBE_THREADS,
 ) -> Iterator[dict[str, Any]]:
     """Rows of `PLAN_SCHEMA`, streaming: span units in the order of the sources, bucket units as they fill up.
 
     `committed` is what earlier runs did, by member id (`operators.dataset.committed_members`). `unit_seconds` is halved
-    for tracks of many channels until a unit at `sample_rate` (None: the track's own) with its context fits into
-    `UNIT_PCM_BYTES`.
+    for tracks of many channels until a unit at `sample_rate` (None: the track's own) fits into
+    `UNIT_PCM_BYTES`, together with the `look_seconds` that it looks beyond its borders.
     """
     retry = retry or RetryPolicy()
     buckets = Buckets()
@@ -83,7 +81,7 @@ def plan_units(
             whole = Member(source)
             yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
             continue
-        for member, seconds in _members(source, found, unit_seconds, sample_rate, context_seconds):
+        for member, seconds in _members(source, found, unit_seconds, sample_rate, look_seconds):
             attempt = retry.attempt(member, committed)
             if attempt is not None:
                 yield unit_row([member], seconds=seconds, attempt=attempt)
@@ -102,26 +100,26 @@ def write_plan(rows: Iterable[Mapping[str, Any]], out_uri: str, run_id: str) -> 
 
 
 def _members(
-    source: Source, found: Found, unit_seconds: float, sample_rate: int | None, context_seconds: float
+    source: Source, found: Found, unit_seconds: float, sample_rate: int | None, look_seconds: float
 ) -> Iterator[tuple[Member, float | None]]:
     """The members of a large source with their lengths in seconds."""
     if isinstance(found, SourceFailure):
         yield Member(source, problem=found), None
         return
     for track in found:
-        yield from _spans(source, track, unit_seconds, sample_rate or track.sample_rate, context_seconds)
+        yield from _spans(source, track, unit_seconds, sample_rate or track.sample_rate, look_seconds)
 
 
 def _spans(
-    source: Source, track: Track, unit_seconds: float, sample_rate: int, context_seconds: float
+    source: Source, track: Track, unit_seconds: float, sample_rate: int, look_seconds: float
 ) -> Iterator[tuple[Member, float | None]]:
     """A track cut at multiples of the unit length.
 
     The last span is open: a header may tell less than there is, and nothing is lost.
     """
     bytes_per_second = track.channels * sample_rate * 4
-    while unit_seconds > SHORTEST_UNIT_SECONDS and (
-        bytes_per_second * (unit_seconds + 2 * context_seconds) > UNIT_PCM_BYTES + CONTEXT_PCM_BYTES
+    while (
+        unit_seconds > SHORTEST_UNIT_SECONDS and bytes_per_second * (unit_seconds + 2 * look_seconds) > UNIT_PCM_BYTES
     ):
         unit_seconds /= 2
     index, end = 0, track.end_seconds

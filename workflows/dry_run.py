@@ -19,7 +19,7 @@ from operators.plan import RetryPolicy, plan_units
 from operators.query_conditions import understand
 from operators.sources import list_sources
 from operators.stem_engine import Coverage, StemEngine
-from workflows.extract import ExtractJob, context_seconds
+from workflows.extract import ExtractJob
 
 FLAC_BYTES_PER_SAMPLE = 2.8
 """24-bit FLAC of stems: the largest of 326 rows took 2.76 bytes a sample and channel, their mean 0.7 to 1.7."""
@@ -55,7 +55,7 @@ def dry_run(job: ExtractJob) -> Estimate:
             committed,
             unit_seconds=job.unit_seconds,
             sample_rate=job.settings.decode_rate(model.separator.sample_rate),
-            context_seconds=context_seconds(job.settings, model),
+            look_seconds=job.settings.look_seconds,
             retry=RetryPolicy(failed=job.retry_failed),
         )
     )

@@ -102,7 +102,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             committed,
             unit_seconds=job.unit_seconds,
             sample_rate=job.settings.decode_rate(model.separator.sample_rate),
-            context_seconds=context_seconds(job.settings, model),
+            look_seconds=job.settings.look_seconds,
             retry=RetryPolicy(failed=job.retry_failed),
         )
         plan = _read_plan(write_plan(planned, job.out, run_id))

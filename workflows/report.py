@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from operators.catalog import RESIDUAL_ID
 from operators.dataset import read_ledger, read_signature, sources_table, totals, write_coverage
 from operators.excerpt import MixtureReader, ReadMixture
 from operators.whole_file import place, write_whole
@@ -94,11 +95,12 @@ def _drawn_tracks(counted: pa.Table) -> tuple[list[TrackKey], list[TrackKey], in
 
 
 def _coverage_rows(parquet: pq.ParquetFile, keys: list[TrackKey]) -> list[dict[str, Any]]:
-    """The whole coverage of some tracks."""
+    """The whole coverage of some tracks; a residual has none to draw."""
     uris = pa.array(sorted({uri for uri, _ in keys}), pa.string())
     rows: list[dict[str, Any]] = []
     for batch in parquet.iter_batches():
-        rows += batch.filter(pc.is_in(batch["source_uri"], uris)).to_pylist()
+        drawn = pc.and_(pc.is_in(batch["source_uri"], uris), pc.not_equal(batch["query_id"], RESIDUAL_ID))
+        rows += batch.filter(drawn).to_pylist()
     wanted = set(keys)
     return [row for row in rows if (row["source_uri"], row["track"]) in wanted]
 

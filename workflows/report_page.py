@@ -123,7 +123,7 @@ def _query_table(data: ReportData) -> Html:
             events=f"{row.events:,}" if row.events else DASH,
             sounding=duration(row.event_seconds) if row.events else DASH,
             width=f"{100 * row.presence_max:.0f}",
-            presence=f"{row.presence_max:.2f}",
+            presence=f"{row.presence_max:.2f}" if row.windows else DASH,
             passed=percent(row.windows_passed / row.windows if row.windows else None),
             outcome=f"{row.tracks_present:,} of {row.tracks:,}"
             + (f", {row.tracks_too_quiet:,} too quiet" if row.tracks_too_quiet else ""),
@@ -162,7 +162,7 @@ def _span(example: Example) -> str:
 
 def _example(example: Example) -> Html:
     row = example.row
-    numbers = [f"presence {row['presence']:.2f}"]
+    numbers = [] if row["presence"] is None else [f"presence {row['presence']:.2f}"]
     if row["energy_ratio_db"] is not None:
         numbers.append(f"{decibels(row['energy_ratio_db'])} re mixture")
     if row["loudness_lufs"] is not None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from model.checkpoint import Calibration
 from operators.catalog import Catalog, QuerySpec
-from operators.settings import ExtractSettings
+from operators.settings import ExtractSettings, MineSettings
 
 CATALOG = Catalog(
     name="two", queries=(QuerySpec(id="dog", text="a dog"), QuerySpec(id="bell", text="a bell", threshold=0.9))
@@ -32,9 +32,34 @@ def test_the_hash_follows_what_changes_the_output_and_nothing_else() -> None:
     default = ExtractSettings()
     assert default.content_hash == ExtractSettings(gate=True).content_hash
     assert default.content_hash == ExtractSettings(model="/weights/mini.safetensors").content_hash  # has a signature
-    others = [ExtractSettings(gate=False), ExtractSettings(threshold=0.5), ExtractSettings(threshold=0.0)]
-    assert len({settings.content_hash for settings in [default, *others]}) == 4
-    assert default.signature() == {"gate": True, "threshold": None}
+    changed = [
+        {"gate": False}, {"threshold": 0.5}, {"threshold": 0.0}, {"rate": "source"}, {"channels": "mono"},
+        {"residual": True}, {"exclusive": True},
+    ]  # fmt: skip
+    others = [ExtractSettings(**values) for values in changed]  # type: ignore[arg-type]
+    assert len({settings.content_hash for settings in [default, *others]}) == 8
+    assert "model" not in default.signature()
+
+
+def test_a_library_looks_as_far_as_its_longest_event_and_its_padding() -> None:
+    settings = MineSettings(max_event_seconds=20, padding_seconds=1.5, min_seconds=0.5)
+    assert settings.look_seconds >= 20 + 1.5 + 0.5 + 1.0
+    assert (settings.kind, ExtractSettings().kind) == ("mine", "extract")
+    assert settings.signature()["max_event_seconds"] == 20
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"min_seconds": 5.0, "max_event_seconds": 5}, "must be shorter than the longest"),
+        ({"residual": True}, "use extract"),
+        ({"padding_seconds": 5.1}, "padding_seconds"),
+        ({"max_event_seconds": 41}, "max_event_seconds"),
+    ],
+)
+def test_what_no_library_can_be_made_with_is_refused(bad: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        MineSettings(**bad)
 
 
 @pytest.mark.parametrize("bad", [{"threshold": 1.1}, {"threshold": -0.1}, {"treshold": 0.5}, {"gate": "perhaps"}])
