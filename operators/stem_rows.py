@@ -80,6 +80,9 @@ class StemRowMaker:
             piece["source_uri"], piece["source_version"], piece["track"], stretch.start,
             query.id, query.content_hash, self.model_signature, self.settings_hash,
         ]  # fmt: skip
+        clip = (piece["clip_start_seconds"], piece["clip_end_seconds"])
+        if clip != (None, None):  # clips may overlap
+            identity.append(clip)
         similarity = None if embedding is None else float(embedding @ self.positive[stretch.query].cpu().numpy())
         return {
             "stem_id": hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest(),

@@ -15,7 +15,8 @@ import pytest
 from operators.decode import Decode
 from operators.member import Member, unit_row
 from operators.schema import PIECE, PLAN_SCHEMA
-from operators.sources import Source, list_sources
+from operators.source import Source
+from operators.sources import list_sources
 
 Signal = npt.NDArray[np.float32]
 RATE = 32_000

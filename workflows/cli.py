@@ -29,7 +29,11 @@ ModelName = Annotated[str, typer.Option("--model", help="a shipped model's name,
 @app.command()
 def extract(
     sources: Annotated[
-        list[str], typer.Argument(help="files, directories, globs, tar archives; local or any fsspec URL")
+        list[str],
+        typer.Argument(
+            help="files, directories, globs, tar and zip archives, manifests (csv, jsonl, parquet); local or any "
+            "fsspec URL"
+        ),
     ],
     catalog: Annotated[str, typer.Option(help="catalog in YAML, or the name of a ready one (everyday, animals)")],
     out: Annotated[str, typer.Option(help="where the dataset goes: a directory or any fsspec URL")],
@@ -195,13 +199,14 @@ def _run(work: Any) -> Any:
     from operators.catalog import CatalogError
     from operators.dataset import SignatureError
     from operators.failure import SourceFailure
+    from operators.manifest_rows import ManifestError
     from operators.sources import SourcesNotFoundError
     from workflows.cluster import ClusterError
     from workflows.evaluate import ListError
 
     try:
         return work()
-    except (CatalogError, ListError, SourcesNotFoundError, SignatureError) as error:
+    except (CatalogError, ListError, ManifestError, SourcesNotFoundError, SignatureError) as error:
         _wrong_use(str(error))
     except (
         CheckpointError,

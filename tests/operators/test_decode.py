@@ -19,7 +19,8 @@ from operators.ffmpeg_process import Finished
 from operators.member import Member, unit_row
 from operators.probe import probe
 from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
-from operators.sources import Source, list_sources
+from operators.source import Source
+from operators.sources import list_sources
 from operators.track_reader import open_track
 
 UNIT_SECONDS = 7.3

@@ -18,7 +18,8 @@ from operators.failure import LONG_SOURCE, SourceFailure
 from operators.member import Member
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.schema import PLAN_SCHEMA
-from operators.sources import Source, list_sources
+from operators.source import Source
+from operators.sources import list_sources
 from operators.standing import MemberOutcome
 
 CLIPS = [Source(f"/clips/{index}.wav", "1", 100_000) for index in range(500)]
