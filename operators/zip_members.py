@@ -38,7 +38,7 @@ def zip_members(file: IO[bytes]) -> Iterator[tuple[str, Extent | Unreadable]]:
     """
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.infolist(), key=lambda info: info.header_offset)
-        ends = [info.header_offset for info in members[1:]] + [archive.start_dir]
+        ends = [*(info.header_offset for info in members), archive.start_dir][1:]
         for info, end in zip(members, ends, strict=True):
             is_link = stat.S_ISLNK(info.external_attr >> 16)
             if not info.is_dir() and not is_link and archive.getinfo(info.filename) is info:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+from made_archives import tar_of
 
+from operators.archive_slice import archive_slice
 from operators.plan import plan_units, write_plan
 from operators.sources import SourcesNotFoundError, list_sources
-from operators.archive_slice import archive_slice
 
 
 def write(path: Path, data: bytes = b"sound") -> Path:
@@ -24,12 +23,7 @@ def write(path: Path, data: bytes = b"sound") -> Path:
 
 
 def make_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
+    return write(path, tar_of(members))
 
 
 def uris(*patterns: str | Path) -> list[str]:
