@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from operators.archive_slice import MEMBER_PREFIXES
 from operators.manifest_rows import ManifestError, manifest_rows
 from operators.media_names import extension
 
@@ -30,6 +31,11 @@ class ManifestEntry:
     end_seconds: float | None = None
     track: int | None = None
     tags: tuple[str, ...] = ()
+
+    @property
+    def home_uri(self) -> str:
+        """The file that the source is, or the one that holds the archive in which it lies."""
+        return self.uri.rpartition("::")[2] if self.uri.startswith(MEMBER_PREFIXES) else self.uri
 
     @property
     def is_part(self) -> bool:
@@ -138,7 +144,7 @@ def _is_missing(value: object) -> bool:
 
 def _beside(uri: str, manifest: str) -> str:
     """The address of a source: a relative path is looked up where the manifest lies."""
-    inner, chain, home = uri.rpartition("::")
+    inner, chain, home = uri.rpartition("::") if uri.startswith(MEMBER_PREFIXES) else ("", "", uri)
     if "://" in home or home.startswith(("/", "~")):
         return uri
     scheme, mark, path = posixpath.dirname(manifest).rpartition("://")

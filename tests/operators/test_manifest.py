@@ -100,6 +100,13 @@ def test_manifest_is_read_only_where_it_is_named(sounds: Path) -> None:
     assert [s.uri for s in listed(sounds / "*.csv")] == [s.uri for s in listed(manifest)] == [f"{sounds}/sub/b.wav"]
 
 
+def test_rows_keep_their_order_however_many_there_are(sounds: Path) -> None:
+    rows = [{"uri": ("a é.wav", "sub/b.wav", "gone.wav")[i % 3], "start": float(i)} for i in range(200)]
+    found = listed(write_manifest(sounds / "m.jsonl", rows))
+    assert [s.clip_start_seconds for s in found] == list(range(200))
+    assert [s.problem is not None for s in found] == [i % 3 == 2 for i in range(200)]
+
+
 def test_archive_in_a_row_gives_its_tags_to_all_members(sounds: Path) -> None:
     (sounds / "x.tar").write_bytes(tar_of([("in.zip", zip_of([("a.wav", b"1"), ("b.wav", b"2")])), ("c.wav", b"3")]))
     rows = [

@@ -118,6 +118,12 @@ def test_full_bucket_is_split_by_what_it_takes_decoded() -> None:
     assert len(rows) == math.ceil(10 / (UNIT_PCM_BYTES // decoded_bytes(uri, 3 << 20)))
 
 
+def test_short_clips_of_a_file_share_a_unit() -> None:
+    clips = [Source("/x.mp3", "1", 7 << 20, None, float(i), i + 1.0) for i in range(20)]
+    assert len(rows_of(clips)) == 1
+    assert len(rows_of([Source("/x.mp3", str(i), 7 << 20) for i in range(20)])) == 20
+
+
 def test_what_is_committed_is_not_planned_again() -> None:
     first = rows_of(CLIPS[:400])
     committed = dict.fromkeys(member_ids(first), MemberOutcome("ok", None, 1))
