@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from made_archives import tar_of, zip_of
+from made_archives import bytes_of, listed, problems, zip_of
 from made_media import chirp, encode, ffmpeg, pieces_of, plain_decode, source_of, span, whole
 
 from operators import media_access, plan
@@ -27,17 +27,6 @@ SOUND = b"some sound " * 500
 NAMES = ["a.wav", "é/日本.wav", "two words.mp3", "../up.flac", "per%20cent#.ogg"]
 
 
-def listed(path: Path, data: bytes) -> list[Source]:
-    path.write_bytes(data)
-    return list(list_sources([str(path)]))
-
-
-def bytes_of(source: Source, scratch: Path) -> bytes:
-    """What ffmpeg is given to read, read by ffmpeg itself."""
-    with for_decoding(source.uri, source.version, ScratchCache(scratch), timeout_seconds=10) as address:
-        return ffmpeg("-f", "data", "-i", address, "-map", "0", "-c", "copy", "-f", "data", "pipe:1")
-
-
 def failure_of(source: Source, scratch: Path) -> SourceFailure:
     with (
         pytest.raises(SourceFailure) as caught,
@@ -45,12 +34,6 @@ def failure_of(source: Source, scratch: Path) -> SourceFailure:
     ):
         pass
     return caught.value
-
-
-def problems(sources: list[Source]) -> list[tuple[str, str | None]]:
-    """Names of members with the class of what is wrong with them."""
-    named = [(s.uri.partition("::")[0].removeprefix("zip://"), s.problem) for s in sources]
-    return [(name, problem.error_class if problem else None) for name, problem in named]
 
 
 @pytest.mark.parametrize("place", ["local", "memory"])
@@ -70,6 +53,11 @@ def test_members_are_read_by_their_version_alone(tmp_path: Path, place: str, def
             assert file.read() == SOUND + name.encode()
     assert list(list_sources([sources[1].uri])) == [sources[1]]
     assert not (tmp_path.parent / "up.flac").exists()
+
+
+def test_name_that_no_address_can_hold_is_only_a_name(tmp_path: Path) -> None:
+    sources = listed(tmp_path / "x.zip", zip_of([("a::b.wav", b"1" * 99), ("/abs.wav", b"2" * 99)], deflated=True))
+    assert [bytes_of(source, tmp_path) for source in sources] == [b"1" * 99, b"2" * 99]
 
 
 def test_name_without_the_utf8_flag_is_read_as_fsspec_reads_it(tmp_path: Path) -> None:
@@ -164,70 +152,6 @@ def test_bomb_is_inflated_no_further_than_the_zip_tells(tmp_path: Path) -> None:
     (source,) = listed(tmp_path / "x.zip", with_bytes(data, data.index(b"PK\x01\x02") + 24, struct.pack("<I", 9 << 20)))
     assert "more in it" in failure_of(source, tmp_path / "scratch").message
     assert [path.name for path in (tmp_path / "scratch").iterdir() if not path.suffix] == []
-
-
-def test_archives_in_archives_are_listed_through(tmp_path: Path) -> None:
-    inner = [("é 1.wav", SOUND), ("b.mp3", b"x" * 999)]
-    kinds = {"tar": tar_of, "zip": zip_of}
-    for outer_kind, pack_outer in kinds.items():
-        for inner_kind, pack_inner in kinds.items():
-            home = tmp_path / f"outer.{outer_kind}"
-            packed = [("first.wav", SOUND), (f"d/in.{inner_kind}", pack_inner(inner)), ("last.wav", SOUND)]
-            sources = listed(home, pack_outer(packed))
-            chained = f"{outer_kind}://d/in.{inner_kind}::{home}"
-            assert [s.uri for s in sources] == [
-                f"{outer_kind}://first.wav::{home}",
-                f"{inner_kind}://é 1.wav::{chained}",
-                f"{inner_kind}://b.mp3::{chained}",
-                f"{outer_kind}://last.wav::{home}",
-            ]
-            assert [bytes_of(s, tmp_path) for s in sources] == [SOUND, SOUND, b"x" * 999, SOUND]
-            for source in sources:
-                with fsspec.open(source.uri, "rb") as file:
-                    assert len(file.read()) == source.size_bytes
-            assert list(list_sources([chained])) == sources[1:3]
-
-
-def test_deflated_member_of_an_inner_zip_is_inflated_in_a_bucket_too(tmp_path: Path) -> None:
-    home = f"memory:///{tmp_path.name}/outer.tar"
-    fsspec.filesystem("memory").pipe(home, tar_of([("in.zip", zip_of([("a.wav", SOUND)], deflated=True))]))
-    (source,) = list_sources([home])
-    assert source.uri == f"zip://a.wav::tar://in.zip::{home}"
-    assert bytes_of(source, tmp_path) == SOUND
-
-
-def test_compressed_and_broken_inner_archives_are_rows_and_the_rest_is_listed(tmp_path: Path) -> None:
-    members = [
-        ("in.zip", zip_of([("a.wav", SOUND)])), ("x.tar.gz", b"gz"), ("bad.tar", b"no tar" * 200), ("b.wav", SOUND),
-    ]  # fmt: skip
-    sources = listed(tmp_path / "x.zip", zip_of(members, deflated=True))
-    assert problems(sources) == [
-        ("in.zip", "compressed_archive"), ("x.tar.gz", "compressed_archive"), ("bad.tar", "compressed_archive"),
-        ("b.wav", None),
-    ]  # fmt: skip
-    sources = listed(tmp_path / "x.zip", zip_of(members[1:]))
-    assert problems(sources)[1:] == [("bad.tar", "broken_archive"), ("b.wav", None)]
-
-
-def test_nesting_ends_at_a_depth(tmp_path: Path) -> None:
-    data = zip_of([("a.wav", SOUND)])
-    for _ in range(8):
-        data = zip_of([("in.zip", data)])
-    (source,) = listed(tmp_path / "x.zip", data)
-    assert bytes_of(source, tmp_path) == SOUND
-    (source,) = listed(tmp_path / "x.zip", zip_of([("in.zip", data)]))
-    assert source.problem is not None
-    assert source.problem.error_class == "nested_too_deep"
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_compressed_tar_is_a_row_that_says_what_to_do(tmp_path: Path, named: bool) -> None:
-    path = tmp_path / "clips.TAR.gz"
-    path.write_bytes(b"gz")
-    (source,) = list_sources([str(path if named else tmp_path)])
-    assert source.problem is not None
-    assert (source.uri, source.problem.error_class) == (str(path), "compressed_archive")
-    assert "unpack it" in source.problem.message
 
 
 @pytest.mark.parametrize("deflated", [True, False], ids=["deflated", "stored"])
