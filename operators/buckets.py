@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
@@ -17,6 +18,8 @@ _PCM_FACTOR: Final = 4
 _LOSSLESS_FACTOR: Final = 8
 _LOSSY_FACTOR: Final = 32
 _VIDEO_FACTOR: Final = 4
+_BYTES_PER_SECOND: Final = UNIT_PCM_BYTES / 600
+_CONTEXT_SECONDS: Final = 20  # on both sides of a clip
 
 
 class Buckets:
@@ -28,7 +31,7 @@ class Buckets:
     def __init__(self, limit_bytes: int = UNIT_PCM_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._members: dict[tuple[int, int], list[Member]] = {}
-        self._bytes: dict[tuple[int, int], int] = {}
+        self._bytes: dict[tuple[int, int], float] = {}
 
     def add(self, member: Member, attempt: int) -> Iterator[dict[str, Any]]:
         """Put a whole source into its bucket; yields the bucket's unit when the source does not fit into it any more.
@@ -36,7 +39,7 @@ class Buckets:
         Attempts do not mix: a file that failed before is not tried together with new ones.
         """
         key = (bucket_of(member.source.uri), attempt)
-        size = decoded_bytes(member.source.uri, member.source.size_bytes or 0)
+        size = min(decoded_bytes(member.source.uri, member.source.size_bytes or 0), _clip_bytes(member))
         if self._members.get(key) and self._bytes[key] + size > self._limit_bytes:
             yield self._unit(key)
         self._members.setdefault(key, []).append(member)
@@ -50,6 +53,12 @@ class Buckets:
     def _unit(self, key: tuple[int, int]) -> dict[str, Any]:
         self._bytes.pop(key)
         return unit_row(self._members.pop(key), seconds=None, attempt=key[1])
+
+
+def _clip_bytes(member: Member) -> float:
+    """What the stretch that a member asks for takes decoded, at most."""
+    end_seconds = math.inf if member.end_seconds is None else member.end_seconds
+    return (end_seconds - member.start_seconds + _CONTEXT_SECONDS) * _BYTES_PER_SECOND
 
 
 def bucket_of(uri: str) -> int:

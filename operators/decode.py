@@ -6,6 +6,7 @@ Units laid end to end are, sample for sample, the decode of the whole file.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import OrderedDict
@@ -16,17 +17,18 @@ from typing import Any, Final
 import pyarrow as pa
 
 from operators import media_errors
+from operators.archive_slice import archive_slice
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.buckets import UNIT_PCM_BYTES
 from operators.failure import LONG_SOURCE, SourceFailure
 from operators.ffmpeg_process import MediaTimeoutError
 from operators.media_access import for_decoding
+from operators.member import next_border
 from operators.pieces import Piece, failed_piece, pieces_column
 from operators.probe import Track, probe
 from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
 from operators.scratch_cache import DEFAULT_LIMIT_BYTES, ScratchCache, default_scratch
 from operators.shortfall import shortfall
-from operators.tar_members import tar_slice
 from operators.timeline import can_seek
 from operators.track_reader import SAMPLE_BYTES, SEEK_FROM_SECONDS, TrackReader, open_track
 
@@ -77,7 +79,7 @@ class Decode:
     def _pieces(self, member: Member) -> Iterator[Piece]:
         """The pieces of one member, at least one."""
         if member["status"] is not None:
-            yield failed_piece(member, _planned_failure(member), member["track"])
+            yield failed_piece(member, _planned_failure(member), None)
             return
         uri, version = member["source_uri"], member["source_version"]
         key = f"decode/{member['member_id']}"
@@ -85,11 +87,13 @@ class Decode:
         try:
             if lost >= MAX_LOST_WORKERS:
                 raise worker_lost(uri, "decode", lost)
-            with for_decoding(uri, version, self._cache, self.timeout_seconds) as address:
+            again = _is_clip(member)  # of one source there may be many
+            with for_decoding(uri, version, self._cache, self.timeout_seconds, again=again) as address:
                 for track in self._wanted(address, member):
                     yield from self._track_pieces(address, member, track)
         except Exception as error:
-            yield failed_piece(member, self._failure_of(error, uri), member["track"])
+            failure = self._failure_of(error, uri)
+            yield failed_piece(member, failure, None if failure.error_class == LONG_SOURCE else member["track"])
         finally:
             self.attempts.end(key)
 
@@ -97,26 +101,27 @@ class Decode:
         """The tracks of the source that the member asks for."""
         key = (member["source_uri"], member["source_version"])
         if key not in self._tracks:
-            part = tar_slice(*key)
-            size_bytes = part.size_bytes if part else member["size_bytes"]
+            part = archive_slice(*key)
+            size_bytes = part.extent.size_bytes if part else member["size_bytes"]
             self._tracks[key] = probe(address, member["source_uri"], size_bytes=size_bytes)
             while len(self._tracks) > KNOWN_SOURCES:
                 self._tracks.popitem(last=False)
         tracks = self._tracks[key]
-        if member["track"] is None:
-            self._check_length(member["source_uri"], tracks)
-            return tracks
-        if member["track"] >= len(tracks):
-            raise media_errors.changed(
-                member["source_uri"], f"with audio track {member['track']}", f"one of {len(tracks)} audio tracks"
-            )
-        return (tracks[member["track"]],)
+        if member["track"] is not None:
+            if member["track"] >= len(tracks):
+                raise media_errors.no_such_track(member["source_uri"], member["track"], len(tracks), "decode")
+            tracks = (tracks[member["track"]],)
+        self._check_length(member, tracks)
+        return tracks
 
-    def _check_length(self, uri: str, tracks: tuple[Track, ...]) -> None:
+    def _check_length(self, member: Member, tracks: tuple[Track, ...]) -> None:
         """Refuses hours in a small file (silence as FLAC, say), which only the planner can cut."""
-        samples = sum((track.duration_seconds or 0.0) * track.channels * self._rate(track) for track in tracks)
+        uri, start, end = member["source_uri"], member["start_seconds"], member["end_seconds"]
+        ends = [min(track.end_seconds or 0.0, math.inf if end is None else end) for track in tracks]
+        lengths = [max(0.0, track_end - start) for track_end in ends]
+        samples = sum(s * track.channels * self._rate(track) for s, track in zip(lengths, tracks, strict=True))
         if samples * SAMPLE_BYTES > LONGEST_UNCUT_BYTES:
-            hours = max(track.duration_seconds or 0.0 for track in tracks) / 3600
+            hours = max(lengths) / 3600
             raise SourceFailure(
                 status="failed",
                 error_class=LONG_SOURCE,
@@ -148,7 +153,7 @@ class Decode:
             )
         start_seconds, end_seconds = member["start_seconds"], member["end_seconds"]
         while True:
-            unit_end = (round(start_seconds / self.unit_seconds, 6) // 1 + 1) * self.unit_seconds
+            unit_end = next_border(start_seconds, self.unit_seconds)
             stop_seconds = unit_end if end_seconds is None else min(unit_end, end_seconds)
             piece, ended = self._stretch(address, member, track, start_seconds, stop_seconds)
             if piece.span_samples or start_seconds == member["start_seconds"]:
@@ -172,6 +177,8 @@ class Decode:
         read_samples = len(pcm) // (track.channels * SAMPLE_BYTES)
         span_samples = max(0, min(read_samples - before, stop - start))
         problem = shortfall(reader, member["source_uri"], track, stop_seconds, rate)
+        if problem is None and not span_samples and _is_clip(member) and reader.end_sample is not None:
+            problem = _clip_outside(member, track, reader.end_sample / rate)
         piece = Piece(
             member_id=member["member_id"],
             source_uri=member["source_uri"],
@@ -185,6 +192,9 @@ class Decode:
             channels=track.channels,
             channel_layout=track.channel_layout,
             source_clock_seconds=track.clock_seconds,
+            clip_start_seconds=member["clip_start_seconds"],
+            clip_end_seconds=member["clip_end_seconds"],
+            tags=tuple(member["tags"] or ()),
             start_seconds=start_seconds,
             span_samples=span_samples,
             context_before_samples=before if span_samples else 0,
@@ -226,4 +236,22 @@ def _planned_failure(member: Member) -> SourceFailure:
     """The failure that the planner already knew."""
     return SourceFailure(
         status=member["status"], error_class=member["error_class"], message=member["message"], stage=member["stage"]
+    )
+
+
+def _is_clip(member: Member) -> bool:
+    return member["clip_start_seconds"] is not None or member["clip_end_seconds"] is not None
+
+
+def _clip_outside(member: Member, track: Track, end_seconds: float) -> SourceFailure | None:
+    """The failure of a clip that begins where its track has ended; its last span alone may well be empty."""
+    start_seconds = member["clip_start_seconds"] or 0.0
+    if start_seconds < end_seconds:
+        return None
+    return SourceFailure(
+        status="failed",
+        error_class="clip_outside",
+        message=f"{member['source_uri']}: the clip begins at {start_seconds:g} s, audio track {track.index} ends at "
+        f"{end_seconds:g} s; correct the manifest and run again with --retry-failed",
+        stage="decode",
     )

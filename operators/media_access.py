@@ -1,7 +1,7 @@
 """Making a source readable by ffmpeg: an address that ffmpeg opens, for as long as a context lasts.
 
-Local files and members of local tars are read where they lie; remote objects are copied once per node
-(`for_decoding`), or only looked into (`for_probing`).
+Local files, and members of local archives that are not compressed, are read where they lie; remote objects are copied
+once per node (`for_decoding`), or only looked into (`for_probing`); deflated members of zips are inflated.
 """
 
 from __future__ import annotations
@@ -9,35 +9,46 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 import fsspec
 
 from operators import media_errors
+from operators.archive_slice import Extent, archive_slice
 from operators.failure import SourceFailure
+from operators.inflate import Inflater
 from operators.range_server import serving
-from operators.scratch_cache import ScratchCache
-from operators.sources import is_local, version_of
-from operators.tar_members import TarSlice, tar_slice
+from operators.scratch_cache import ScratchCache, default_scratch
+from operators.source import is_local, version_of
+from operators.zip_members import LOCAL_HEADER_BYTES, data_offset
 
 SMALL_FETCH_BYTES: Final = 8 << 20  # smaller objects are used once: a temporary file, not the cache
 CHUNK_BYTES: Final = 8 << 20
+INFLATE_TIMEOUT_SECONDS: Final = 600.0
 SLOWEST_BYTES_PER_SECOND: Final = 4 << 20  # a copy may take the timeout and, on top, what it takes at this rate
 
 
 @contextlib.contextmanager
-def for_decoding(uri: str, version: str, cache: ScratchCache, timeout_seconds: float) -> Iterator[str]:
-    """An address of the source on this machine; raises `SourceFailure` at stage "fetch"."""
-    part = tar_slice(uri, version)
-    home = part.tar_uri if part else uri
-    size_bytes = _checked_size(uri, home, part.tar_version if part else version)
-    if is_local(home):
-        yield _local_address(home, part)
+def for_decoding(
+    uri: str, version: str, cache: ScratchCache, timeout_seconds: float, *, again: bool = False
+) -> Iterator[str]:
+    """An address of the source on this machine; raises `SourceFailure` at stage "fetch".
+
+    `again`: it will be asked for again, so that a copy of it, even a small one, is kept.
+    """
+    part = archive_slice(uri, version)
+    home = part.home_uri if part else uri
+    size_bytes = _checked_size(uri, home, part.home_version if part else version)
+    extent = _behind_header(uri, home, part.extent) if part else None
+    if is_local(home) and not _is_deflated(extent):
+        yield _local_address(home, extent)
         return
-    size_bytes = part.size_bytes if part else size_bytes
-    copier = _Copier(uri, home, part, timeout_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND)
-    if size_bytes < SMALL_FETCH_BYTES:
+    size_bytes = extent.size_bytes if extent else size_bytes
+    copier = _Copier(uri, home, extent, timeout_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND)
+    if size_bytes < SMALL_FETCH_BYTES and not again:
         with tempfile.NamedTemporaryFile(prefix="soundquarry-") as file:
             copier.copy(file)  # type: ignore[arg-type]  # a temporary file's wrapper is a BinaryIO in all but name
             file.flush()
@@ -48,14 +59,24 @@ def for_decoding(uri: str, version: str, cache: ScratchCache, timeout_seconds: f
 
 
 @contextlib.contextmanager
-def for_probing(uri: str, version: str, size_bytes: int) -> Iterator[str]:
-    """An address to look into the source without copying it; what goes wrong while reading is raised on the way out."""
-    part = tar_slice(uri, version)
-    home = part.tar_uri if part else uri
-    if is_local(home):
-        yield _local_address(home, part)
+def for_probing(uri: str, version: str, size_bytes: int, cache: ScratchCache | None = None) -> Iterator[str]:
+    """An address to look into the source without copying it; what goes wrong while reading is raised on the way out.
+
+    A deflated member of a zip has no middle that could be looked into: it is inflated into `cache` (default: that of
+    this machine, where decoding finds it again).
+    """
+    part = archive_slice(uri, version)
+    home = part.home_uri if part else uri
+    if part is not None and _is_deflated(part.extent):
+        cache = cache or ScratchCache(default_scratch())
+        with for_decoding(uri, version, cache, INFLATE_TIMEOUT_SECONDS, again=True) as address:
+            yield address
         return
-    with serving(home, part.size_bytes if part else size_bytes, part.offset if part else 0) as server:
+    extent = _behind_header(uri, home, part.extent) if part else None
+    if is_local(home):
+        yield _local_address(home, extent)
+        return
+    with serving(home, extent.size_bytes if extent else size_bytes, extent.offset if extent else 0) as server:
         try:
             yield server.url
         except SourceFailure:
@@ -64,11 +85,29 @@ def for_probing(uri: str, version: str, size_bytes: int) -> Iterator[str]:
             raise
 
 
-def _local_address(path: str, part: TarSlice | None) -> str:
+def _is_deflated(extent: Extent | None) -> bool:
+    return extent is not None and extent.packing == "deflated"
+
+
+def _behind_header(uri: str, home: str, extent: Extent) -> Extent:
+    """The place of a member's data: of a member of a zip, behind its local header."""
+    if extent.packing == "plain":
+        return extent
+    try:
+        fs, path = fsspec.core.url_to_fs(home)
+        header = fs.cat_file(path, start=extent.offset, end=extent.offset + LOCAL_HEADER_BYTES)
+        return replace(extent, offset=data_offset(header, extent.offset))
+    except zipfile.BadZipFile as error:
+        raise media_errors.broken_member(uri, str(error)) from None
+    except Exception as error:
+        raise media_errors.from_error(error, uri, "fetch") from error
+
+
+def _local_address(path: str, extent: Extent | None) -> str:
     # "file:" keeps a colon in a name from being taken for a protocol.
-    if part is None:
+    if extent is None:
         return f"file:{path}"
-    return f"subfile,,start,{part.offset},end,{part.offset + part.size_bytes},,:file:{path}"
+    return f"subfile,,start,{extent.offset},end,{extent.offset + extent.packed_bytes},,:file:{path}"
 
 
 def _checked_size(uri: str, home: str, version: str) -> int:
@@ -85,33 +124,45 @@ def _checked_size(uri: str, home: str, version: str) -> int:
 
 
 class _Copier:
-    """Copies a remote object, or a member of a remote tar, into a file before a deadline."""
+    """Copies a remote object, or a member of an archive, into a file before a deadline; inflates what is deflated."""
 
-    def __init__(self, uri: str, home: str, part: TarSlice | None, timeout_seconds: float) -> None:
+    def __init__(self, uri: str, home: str, extent: Extent | None, timeout_seconds: float) -> None:
         self.uri = uri
         self.home = home
-        self.part = part
+        self.extent = extent
         self.timeout_seconds = timeout_seconds
 
     def copy(self, file: BinaryIO) -> None:
-        deadline = time.monotonic() + self.timeout_seconds
         try:
-            fs, path = fsspec.core.url_to_fs(self.home)
-            with fs.open(path, "rb", **_streaming(fs)) as remote:
-                remote.seek(self.part.offset if self.part else 0)
-                left = self.part.size_bytes if self.part else None
-                while data := remote.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)):
-                    file.write(data)
-                    left = None if left is None else left - len(data)
-                    if time.monotonic() > deadline:
-                        raise media_errors.timed_out(self.uri, "fetch", self.timeout_seconds)
+            if self.extent is None or not _is_deflated(self.extent):
+                self._read(file.write)
+                return
+            inflater = Inflater(file, self.extent.size_bytes, self.extent.crc32)
+            self._read(inflater.write)
+            inflater.finish()
         except SourceFailure:
             raise
+        except zipfile.BadZipFile as error:
+            raise media_errors.broken_member(self.uri, str(error)) from None
         except Exception as error:
             raise media_errors.from_error(error, self.uri, "fetch") from error
+
+    def _read(self, take: Callable[[bytes], object]) -> None:
+        """Hands the bytes as they lie in `home` to `take`."""
+        deadline = time.monotonic() + self.timeout_seconds
+        fs, path = fsspec.core.url_to_fs(self.home)
+        with fs.open(path, "rb", **_streaming(fs)) as remote:
+            remote.seek(self.extent.offset if self.extent else 0)
+            left = self.extent.packed_bytes if self.extent else None
+            while data := remote.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)):
+                take(data)
+                left = None if left is None else left - len(data)
+                if time.monotonic() > deadline:
+                    raise media_errors.timed_out(self.uri, "fetch", self.timeout_seconds)
 
 
 def _streaming(fs: Any) -> dict[str, Any]:
     """Options for reading from front to back: each request brings one chunk and nothing is kept."""
-    is_memory = "memory" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
-    return {} if is_memory else {"block_size": CHUNK_BYTES, "cache_type": "readahead"}
+    protocols = fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)
+    buffered = "memory" in protocols or "file" in protocols
+    return {} if buffered else {"block_size": CHUNK_BYTES, "cache_type": "readahead"}

@@ -88,6 +88,27 @@ def empty_file(source_uri: str, stage: Stage) -> SourceFailure:
     )
 
 
+def broken_member(source_uri: str, said: str) -> SourceFailure:
+    """The failure of a member of a zip whose bytes are not what the zip tells."""
+    return SourceFailure(
+        status="unreadable",
+        error_class="broken_archive",
+        message=f"{source_uri}: the zip is damaged there: {said}; copy the archive again {_RETRY}",
+        stage="fetch",
+    )
+
+
+def no_such_track(source_uri: str, track: int, tracks: int, stage: Stage) -> SourceFailure:
+    """The failure of a source that has fewer audio tracks than were asked for."""
+    return SourceFailure(
+        status="failed",
+        error_class="no_such_track",
+        message=f"{source_uri}: audio track {track} was asked for, it has {tracks} (the first is 0); correct the "
+        f"manifest {_RETRY}",
+        stage=stage,
+    )
+
+
 def changed(source_uri: str, planned: str, found: str) -> SourceFailure:
     """The failure of a source that is not the one that was planned any more."""
     return SourceFailure(

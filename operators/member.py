@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 from operators.failure import SourceFailure
-from operators.sources import Source
+from operators.source import Source
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,18 @@ class Member:
     end_seconds: float | None = None
     problem: SourceFailure | None = None
 
+    @classmethod
+    def whole(cls, source: Source, problem: SourceFailure | None = None) -> Self:
+        """All that is asked for of a source, not cut: what is small, and what cannot be read."""
+        return cls(source, source.track, source.clip_start_seconds, source.clip_end_seconds, problem)
+
     @property
     def member_id(self) -> str:
-        """The identity of the span; it does not depend on the unit that the member is put into."""
-        span = (self.source.uri, self.source.version, self.track, self.start_seconds, self.end_seconds)
+        """The identity of the span; it does not depend on the unit that the member is put into, nor on tags."""
+        source = self.source
+        span = [source.uri, source.version, self.track, self.start_seconds, self.end_seconds]
+        if source.is_clip:  # two clips may overlap, and what one of them finds is not the other's
+            span += [source.clip_start_seconds, source.clip_end_seconds]
         return _digest("\0".join(repr(part) for part in span))
 
     def row(self) -> dict[str, Any]:
@@ -38,14 +46,23 @@ class Member:
             "track": self.track,
             "start_seconds": self.start_seconds,
             "end_seconds": self.end_seconds,
-            "clip_start_seconds": None,
-            "clip_end_seconds": None,
-            "tags": [],
+            "clip_start_seconds": self.source.clip_start_seconds or None,
+            "clip_end_seconds": self.source.clip_end_seconds,
+            "tags": list(self.source.tags),
             "status": problem.status if problem else None,
             "error_class": problem.error_class if problem else None,
             "message": problem.message if problem else None,
             "stage": problem.stage if problem else None,
         }
+
+
+def next_border(seconds: float, unit_seconds: float) -> float:
+    """The first multiple of the unit length after `seconds`, at which a track is cut.
+
+    >>> next_border(0.0, 600.0), next_border(600.0, 600.0), next_border(7.3 * 3, 7.3) == 7.3 * 4
+    (600.0, 1200.0, True)
+    """
+    return (round(seconds / unit_seconds, 6) // 1 + 1) * unit_seconds
 
 
 def unit_row(members: Sequence[Member], *, seconds: float | None, attempt: int) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def source_record(piece: Mapping[str, Any], *, stems: int, failure: SourceFailur
         source_version=piece["source_version"],
         track=piece["track"],
         start_seconds=piece["start_seconds"] or 0.0,
+        clip_start_seconds=piece["clip_start_seconds"],
+        clip_end_seconds=piece["clip_end_seconds"],
         seconds=(decoded or 0) / piece["sample_rate"] if piece["sample_rate"] else 0.0,
         sample_rate=piece["sample_rate"],
         channels=piece["channels"],

@@ -56,6 +56,9 @@ def failed_piece(member: Mapping[str, Any], failure: SourceFailure, track: int |
         error_class=failure.error_class,
         message=failure.message,
         stage=failure.stage,
+        clip_start_seconds=member["clip_start_seconds"],
+        clip_end_seconds=member["clip_end_seconds"],
+        tags=tuple(member["tags"] or ()),
         start_seconds=member["start_seconds"],
     )
 

@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 from operators.buckets import UNIT_PCM_BYTES, Buckets
 from operators.failure import LONG_SOURCE, SourceFailure, is_transient
 from operators.media_access import for_probing
-from operators.media_errors import from_error
-from operators.member import Member, unit_row
+from operators.media_errors import from_error, no_such_track
+from operators.member import Member, next_border, unit_row
 from operators.probe import Track, probe
 from operators.schema import PLAN_SCHEMA
-from operators.sources import Source
+from operators.source import Source
 from operators.standing import MemberOutcome
 from operators.whole_file import WholeFile
 
@@ -75,10 +75,10 @@ def plan_units(
     """
     retry = retry or RetryPolicy()
     buckets = Buckets()
-    due = (source for source in sources if retry.attempt(Member(source), committed) is not None)
+    due = (source for source in sources if retry.attempt(Member.whole(source), committed) is not None)
     for source, found in _probed(due, committed, probe_threads):
         if found is None:
-            whole = Member(source)
+            whole = Member.whole(source)
             yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
             continue
         for member, seconds in _members(source, found, unit_seconds, sample_rate, look_seconds):
@@ -104,30 +104,36 @@ def _members(
 ) -> Iterator[tuple[Member, float | None]]:
     """The members of a large source with their lengths in seconds."""
     if isinstance(found, SourceFailure):
-        yield Member(source, problem=found), None
+        yield Member.whole(source, found), None
+        return
+    if source.track is not None and source.track >= len(found):
+        yield Member.whole(source, no_such_track(source.uri, source.track, len(found), "probe")), None
         return
     for track in found:
-        yield from _spans(source, track, unit_seconds, sample_rate or track.sample_rate, look_seconds)
+        if source.track in (None, track.index):
+            yield from _spans(source, track, unit_seconds, sample_rate or track.sample_rate, look_seconds)
 
 
 def _spans(
     source: Source, track: Track, unit_seconds: float, sample_rate: int, look_seconds: float
 ) -> Iterator[tuple[Member, float | None]]:
-    """A track cut at multiples of the unit length.
+    """A track, or the clip of it that is asked for, cut at multiples of the unit length.
 
-    The last span is open: a header may tell less than there is, and nothing is lost.
+    The last span goes to the end of the clip, or is open: a header may tell less than there is, and nothing is lost.
     """
     bytes_per_second = track.channels * sample_rate * 4
     while (
         unit_seconds > SHORTEST_UNIT_SECONDS and bytes_per_second * (unit_seconds + 2 * look_seconds) > UNIT_PCM_BYTES
     ):
         unit_seconds /= 2
-    index, end = 0, track.end_seconds
-    while end is not None and (index + 1) * unit_seconds < end:
-        yield Member(source, track.index, index * unit_seconds, (index + 1) * unit_seconds), unit_seconds
-        index += 1
-    start = index * unit_seconds
-    yield Member(source, track.index, start), None if end is None else max(0.0, end - start)
+    start, clip_end, end = source.clip_start_seconds, source.clip_end_seconds, track.end_seconds
+    if end is not None and clip_end is not None:
+        end = min(end, clip_end)
+    border = next_border(start, unit_seconds)
+    while end is not None and border < end:
+        yield Member(source, track.index, start, border), border - start
+        start, border = border, next_border(border, unit_seconds)
+    yield Member(source, track.index, start, clip_end), None if end is None else max(0.0, end - start)
 
 
 def _probed(
@@ -152,7 +158,7 @@ def _result(source: Source, future: Future[Found] | None) -> tuple[Source, Found
 def _needs_a_look(source: Source, committed: Mapping[str, MemberOutcome]) -> bool:
     if source.problem is not None or (source.size_bytes or 0) >= SMALL_SOURCE_BYTES:
         return True
-    before = committed.get(Member(source).member_id)
+    before = committed.get(Member.whole(source).member_id)
     return before is not None and before.error_class == LONG_SOURCE
 
 

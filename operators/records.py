@@ -25,6 +25,8 @@ class SourceRecord(_Record):
     source_version: str
     track: int | None = None
     start_seconds: float = Field(0.0, description="start of the span on the source's time line")
+    clip_start_seconds: float | None = Field(None, description="start of the clip that a manifest asked for")
+    clip_end_seconds: float | None = None
     seconds: float = Field(0.0, description="seconds of audio decoded, context not counted")
     sample_rate: int | None = None
     channels: int | None = None

@@ -1,51 +1,50 @@
-"""Listing of sources through fsspec: files, globs, directories, buckets and the members of tar archives.
+"""Listing of sources through fsspec: files, globs, directories, buckets, members of archives, rows of manifests.
 
 `list_sources` streams; what was asked for and does not exist is an error of the job and raised before the first source
-is handed out, what exists and cannot be read is a source with a `problem`.
+is handed out, what exists and cannot be read is a source with a `problem`. So is a row of a manifest whose source is
+not there.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 import fsspec
 
+from operators.archive_slice import MEMBER_PREFIXES
 from operators.failure import SourceFailure
-from operators.media_names import ARCHIVE_EXTENSIONS, MEDIA_EXTENSIONS, extension, is_hidden
-from operators.tar_members import MEMBER_PREFIX, TarMember, tar_members
-
-_ETAGS: Final = ("ETag", "etag", "md5Hash", "generation", "content_md5")
-_TIMES: Final = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-
-Info = Mapping[str, Any]
+from operators.file_sources import canonical_member, sources_of_file
+from operators.listing import Info, entries, expand, has_magic, info_of, split_glob
+from operators.manifest_rows import ManifestError
+from operators.manifest_sources import manifest_sources
+from operators.media_names import (
+    ARCHIVE_EXTENSIONS,
+    MANIFEST_EXTENSIONS,
+    MEDIA_EXTENSIONS,
+    extension,
+    is_compressed_archive,
+)
+from operators.source import Source, is_local_fs, uri_of
 
 
 class SourcesNotFoundError(FileNotFoundError):
     """A path, pattern or directory that was asked for names no source: an error of the job."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One media object: where it lies, which version of it was seen, and what is wrong with it, if anything."""
-
-    uri: str
-    version: str
-    size_bytes: int | None
-    problem: SourceFailure | None = None
-
-
 def list_sources(patterns: Sequence[str]) -> Iterator[Source]:
     """Every source that `patterns` name, once, in a stable order; raises `SourcesNotFoundError` before the first one.
 
     A pattern is a file, a directory (searched for names with a media extension), a glob (`*`, `?`, `[...]`, `**`), a
-    tar archive or one member of it (`tar://<member>::<tar>`), local or on any file system that fsspec knows.
+    tar or zip archive or one member of it (`zip://<member>::<zip>`), or a manifest (`operators/manifest.py`; only where
+    it is named, or its extension is), local or on any file system that fsspec knows. A stretch of a track is a source
+    of its own; of two that differ in their tags alone the first counts. Raises `ManifestError` like
+    `SourcesNotFoundError`.
 
     >>> [source.uri for source in list_sources(["/etc/hostname"])]
     ['/etc/hostname']
@@ -54,31 +53,10 @@ def list_sources(patterns: Sequence[str]) -> Iterator[Source]:
     return _unique(chain.from_iterable(started))
 
 
-def version_of(info: Info) -> str:
-    """The version of a file as its listing tells it: the etag, or size and time of modification.
-
-    >>> version_of({"size": 3, "mtime": 1.5})
-    '3-1500000000'
-    """
-    for key in _ETAGS:
-        if info.get(key):
-            return str(info[key]).strip('"')
-    for key in _TIMES:
-        if info.get(key):
-            time = info[key]
-            return f"{info['size']}-{round(time * 1_000_000_000) if isinstance(time, float) else time}"
-    return f"{info['size']}"
-
-
-def is_local(uri: str) -> bool:
-    """True for a plain path (local URIs are written without `file://`)."""
-    return "://" not in uri
-
-
 def _with_first(sources: Iterator[Source], pattern: str) -> Iterator[Source]:
     try:
         first = next(sources, None)
-    except OSError:  # says by itself what the matter is
+    except (OSError, ManifestError):  # says by itself what the matter is
         raise
     except Exception as error:  # an unknown protocol, a missing extra, no credentials: every store has its own errors
         raise SourcesNotFoundError(
@@ -97,7 +75,8 @@ def _with_first(sources: Iterator[Source], pattern: str) -> Iterator[Source]:
 def _unique(sources: Iterator[Source]) -> Iterator[Source]:
     seen: set[bytes] = set()  # 16 bytes each, so that ten million names fit
     for source in sources:
-        key = blake2b(source.uri.encode(errors="surrogateescape"), digest_size=16).digest()
+        wanted = (source.uri, source.clip_start_seconds, source.clip_end_seconds, source.track)
+        key = blake2b(repr(wanted).encode(errors="surrogateescape"), digest_size=16).digest()
         if key not in seen:
             seen.add(key)
             yield source if _is_text(source.uri) else _unnameable(source)
@@ -120,26 +99,31 @@ def _unnameable(source: Source) -> Source:
         message=f"{uri}: its name is not UTF-8, which no table can hold; rename it and run the same command again",
         stage="list",
     )
-    return Source(uri, source.version, source.size_bytes, problem)
+    return replace(source, uri=uri, problem=problem)
 
 
 def _sources_of(pattern: str) -> Iterator[Source]:
-    if pattern.startswith(MEMBER_PREFIX):
-        member, _, archive = pattern[len(MEMBER_PREFIX) :].partition("::")
-        wanted = f"{MEMBER_PREFIX}{member}::{_tar_uri(archive)}"
-        yield from (source for source in _sources_of(archive) if source.uri == wanted or source.problem)
+    if pattern.startswith(MEMBER_PREFIXES):
+        wanted, home = canonical_member(pattern)
+        yield from (source for source in _sources_of(home) if _belongs(source, wanted))
         return
     fs, path = fsspec.core.url_to_fs(pattern)
     fs.invalidate_cache()
-    info = _info(fs, path)
+    info = info_of(fs, path)
     if info is not None:
         yield from _open(fs, info, named=True)
         return
-    base, parts = _split_glob(path)
+    base, parts = split_glob(path)
     if parts:
-        named = not _has_magic(posixpath.splitext(parts[-1])[1]) and "." in parts[-1]
-        for match in _expand(fs, base, parts):
+        named = not has_magic(posixpath.splitext(parts[-1])[1]) and "." in parts[-1]
+        for match in expand(fs, base, parts):
             yield from _open(fs, match, named=named)
+
+
+def _belongs(source: Source, wanted: str) -> bool:
+    """True for the member `wanted`, for its members when it is an archive, for the problem of an archive around it."""
+    is_around = source.problem is not None and wanted.endswith(f"::{source.uri}")
+    return source.uri == wanted or source.uri.endswith(f"::{wanted}") or is_around
 
 
 def _open(fs: Any, info: Info, *, named: bool) -> Iterator[Source]:
@@ -149,29 +133,23 @@ def _open(fs: Any, info: Info, *, named: bool) -> Iterator[Source]:
         return
     if info["type"] == "other":  # a pipe or a socket: nobody may ever write into it
         return
-    uri, kind = _uri(fs, info["name"]), extension(info["name"])
-    if kind in ARCHIVE_EXTENSIONS:
-        yield from (_member_source(item, uri, info) for item in tar_members(fs, info["name"], uri, version_of(info)))
-    elif named or kind in MEDIA_EXTENSIONS:
-        yield Source(uri, version_of(info), info["size"])
-
-
-def _member_source(item: TarMember | SourceFailure, tar_uri: str, info: Info) -> Source:
-    if isinstance(item, SourceFailure):
-        return Source(tar_uri, version_of(info), info["size"], problem=item)
-    return Source(item.uri, item.version, item.size_bytes)
+    kind = extension(info["name"])
+    if named and kind in MANIFEST_EXTENSIONS:
+        yield from manifest_sources(uri_of(fs, info["name"]))
+    elif named or kind in MEDIA_EXTENSIONS | ARCHIVE_EXTENSIONS or is_compressed_archive(info["name"]):
+        yield from sources_of_file(fs, info)
 
 
 def _walk(fs: Any, directory: str, above: frozenset[str]) -> Iterator[Source]:
-    real = os.path.realpath(directory) if _is_local_fs(fs) else directory
+    real = os.path.realpath(directory) if is_local_fs(fs) else directory
     if real in above:  # a link to a directory that holds it
         return
     try:
-        entries = _entries(fs, directory)
+        found = entries(fs, directory)
     except PermissionError:
-        yield Source(_uri(fs, directory), "", None, problem=_closed_directory(directory))
+        yield Source(uri_of(fs, directory), "", None, problem=_closed_directory(directory))
         return
-    for info in entries:
+    for info in found:
         if info["type"] == "directory":
             yield from _walk(fs, info["name"], above | {real})
         else:
@@ -185,75 +163,3 @@ def _closed_directory(directory: str) -> SourceFailure:
         message=f"the directory {directory} may not be listed; grant read access and run again with --retry-failed",
         stage="list",
     )
-
-
-def _entries(fs: Any, directory: str) -> list[Info]:
-    """The visible entries of a directory by name. Names with a leading dot are skipped, as a shell does."""
-    try:
-        listing: list[Info] = fs.ls(directory, detail=True)
-    except (FileNotFoundError, NotADirectoryError):  # gone since its parent was listed, or never there
-        return []
-    visible = [i for i in listing if i["name"].rstrip("/") != directory.rstrip("/") and not is_hidden(i["name"])]
-    return sorted(visible, key=_name)
-
-
-def _expand(fs: Any, base: str, parts: Sequence[str]) -> Iterator[Info]:
-    """Entries below `base` that match the components of a glob, one directory in memory at a time."""
-    head, rest = parts[0], parts[1:]
-    if not _has_magic(head):
-        info = _info(fs, posixpath.join(base, head))
-        if info is not None:
-            yield from _expand(fs, info["name"], rest) if rest else iter([info])
-        return
-    if head == "**" and rest:
-        yield from _expand(fs, base, rest)
-    for info in _entries(fs, base):
-        is_directory = info["type"] == "directory"
-        if head == "**":
-            if is_directory:
-                yield from _expand(fs, info["name"], parts)
-            elif not rest:
-                yield info
-        elif fnmatch.fnmatchcase(_name(info), head):
-            if not rest:
-                yield info
-            elif is_directory:
-                yield from _expand(fs, info["name"], rest)
-
-
-def _split_glob(path: str) -> tuple[str, list[str]]:
-    """The directory in front of the first component with a wildcard, and the components from there."""
-    parts = path.split("/")
-    for index, part in enumerate(parts):
-        if _has_magic(part):
-            return "/".join(parts[:index]) or "/", parts[index:]
-    return path, []
-
-
-def _info(fs: Any, path: str) -> Info | None:
-    try:
-        info: Info = fs.info(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return info
-
-
-def _has_magic(text: str) -> bool:
-    return any(character in text for character in "*?[")
-
-
-def _name(info: Info) -> str:
-    return posixpath.basename(str(info["name"]).rstrip("/"))
-
-
-def _is_local_fs(fs: Any) -> bool:
-    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
-
-
-def _uri(fs: Any, path: str) -> str:
-    return path if _is_local_fs(fs) else str(fs.unstrip_protocol(path))
-
-
-def _tar_uri(archive: str) -> str:
-    fs, path = fsspec.core.url_to_fs(archive)
-    return _uri(fs, path)

@@ -7,7 +7,8 @@ A member is committed again when an earlier try failed, or when two runs worked 
    up again.
 2. Only `ok` and `partial` records have stem rows. Where a record that no longer counts has some, `remove_superseded`
    takes them out.
-3. A failure of a source as a whole stops counting once a track of the same source and version has been committed.
+3. A failure of a source (or clip) as a whole stops counting once a track of the same source, version and clip has been
+   committed.
 """
 
 from __future__ import annotations
@@ -122,12 +123,15 @@ class Ledger:
     def sources(self) -> list[tuple[SourceRecord, int]]:
         """The source records that count, each with the number of attempts (rules 1 and 3)."""
         told = [(source, entry.attempts) for entry in self.members.values() for source in entry.sources]
-        reached = {(source.source_uri, source.source_version) for source, _ in told if source.track is not None}
-        reached |= {(uri, "") for uri, _ in reached}  # the version is unknown when the source could not be looked at
+        reached = {_version(source) for source, _ in told if source.track is not None}
+        # The version is unknown when the source could not be looked at.
+        reached |= {(uri, "", start, end) for uri, _, start, end in reached}
         return [
             (source, attempts)
             for source, attempts in told
-            if source.track is not None
-            or source.status == "no_audio"
-            or (source.source_uri, source.source_version) not in reached
+            if source.track is not None or source.status == "no_audio" or _version(source) not in reached
         ]
+
+
+def _version(source: SourceRecord) -> tuple[str, str, float | None, float | None]:
+    return source.source_uri, source.source_version, source.clip_start_seconds, source.clip_end_seconds

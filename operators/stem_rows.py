@@ -77,8 +77,8 @@ class StemRowMaker:
             piece["source_uri"], piece["source_version"], piece["track"], begins,
             query_id, content, self.model_signature, self.settings_hash,
         ]  # fmt: skip
-        clip = [piece["clip_start_seconds"], piece["clip_end_seconds"]]
-        if clip != [None, None]:  # clips of one source may overlap
+        clip = (piece["clip_start_seconds"], piece["clip_end_seconds"])
+        if clip != (None, None):  # clips of one source may overlap
             identity.append(clip)
         similarity = None if embedding is None else float(embedding @ self.positive[stretch.query].cpu().numpy())
         return {

@@ -15,7 +15,8 @@ import pytest
 from operators.decode import Decode
 from operators.member import Member, unit_row
 from operators.schema import PIECE, PLAN_SCHEMA
-from operators.sources import Source, list_sources
+from operators.source import Source
+from operators.sources import list_sources
 
 Signal = npt.NDArray[np.float32]
 RATE = 32_000
@@ -60,10 +61,11 @@ def pieces_of(
     """The pieces of one member, `pcm` as an array (T, C)."""
     row = unit_row([Member(source, track, start, end, problem=source.problem)], seconds=None, attempt=1)
     table = decode(pa.Table.from_pylist([row], schema=PLAN_SCHEMA))
-    return [_piece(piece) for piece in table.column("pieces").combine_chunks().values]
+    return [piece_of(piece) for piece in table.column("pieces").combine_chunks().values]
 
 
-def _piece(scalar: Any) -> dict[str, Any]:
+def piece_of(scalar: Any) -> dict[str, Any]:
+    """A piece of a unit's column, `pcm` as an array (T, C)."""
     piece: dict[str, Any] = {f.name: scalar[f.name].as_py() for f in PIECE if f.name != "pcm"}
     if scalar["pcm"].is_valid:
         piece["pcm"] = np.frombuffer(scalar["pcm"].as_buffer(), "<f4").reshape(-1, piece["channels"])

@@ -261,13 +261,14 @@ def _run(work: Any) -> Any:
     from operators.catalog import CatalogError
     from operators.dataset import SignatureError
     from operators.failure import SourceFailure
+    from operators.manifest_rows import ManifestError
     from operators.sources import SourcesNotFoundError
     from workflows.cluster import ClusterError
     from workflows.evaluate import ListError
 
     try:
         return work()
-    except (CatalogError, ListError, SourcesNotFoundError, SignatureError) as error:
+    except (CatalogError, ListError, ManifestError, SourcesNotFoundError, SignatureError) as error:
         _wrong_use(str(error))
     except (
         CheckpointError,

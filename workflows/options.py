@@ -9,7 +9,12 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
 ModelName = Annotated[str, typer.Option("--model", help="a shipped model's name, or the path of a checkpoint")]
 
-Sources = Annotated[list[str], typer.Argument(help="files, directories, globs, tar archives; local or any fsspec URL")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="files, directories, globs, tar and zip archives, manifests (csv, jsonl, parquet); local or any fsspec URL"
+    ),
+]
 CatalogName = Annotated[
     str, typer.Option("--catalog", help="catalog in YAML, or the name of a ready one (everyday, animals)")
 ]

@@ -18,7 +18,8 @@ from operators.failure import LONG_SOURCE, SourceFailure
 from operators.member import Member
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.schema import PLAN_SCHEMA
-from operators.sources import Source, list_sources
+from operators.source import Source
+from operators.sources import list_sources
 from operators.standing import MemberOutcome
 
 CLIPS = [Source(f"/clips/{index}.wav", "1", 100_000) for index in range(500)]
@@ -115,6 +116,12 @@ def test_full_bucket_is_split_by_what_it_takes_decoded() -> None:
     rows = rows_of(same)
     assert len(member_ids(rows)) == 10
     assert len(rows) == math.ceil(10 / (UNIT_PCM_BYTES // decoded_bytes(uri, 3 << 20)))
+
+
+def test_short_clips_of_a_file_share_a_unit() -> None:
+    clips = [Source("/x.mp3", "1", 7 << 20, None, float(i), i + 1.0) for i in range(20)]
+    assert len(rows_of(clips)) == 1
+    assert len(rows_of([Source("/x.mp3", str(i), 7 << 20) for i in range(20)])) == 20
 
 
 def test_what_is_committed_is_not_planned_again() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
+from made_archives import tar_of
 
+from operators.archive_slice import archive_slice
 from operators.plan import plan_units, write_plan
 from operators.sources import SourcesNotFoundError, list_sources
-from operators.tar_members import tar_slice
 
 
 def write(path: Path, data: bytes = b"sound") -> Path:
@@ -24,12 +23,7 @@ def write(path: Path, data: bytes = b"sound") -> Path:
 
 
 def make_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return path
+    return write(path, tar_of(members))
 
 
 def uris(*patterns: str | Path) -> list[str]:
@@ -103,9 +97,9 @@ def test_tar_members_have_their_place_in_the_version(tmp_path: Path) -> None:
     found = list(list_sources([str(tar)]))
     assert [s.uri for s in found] == [f"tar://a/klänge 1.wav::{tar}", f"tar://b.mp3::{tar}"]
     for source, data in zip(found, (b"one", b"three"), strict=True):
-        part = tar_slice(source.uri, source.version)
+        part = archive_slice(source.uri, source.version)
         assert part is not None
-        assert tar.read_bytes()[part.offset : part.offset + part.size_bytes] == data
+        assert tar.read_bytes()[part.extent.offset : part.extent.offset + part.extent.size_bytes] == data
         with fsspec.open(source.uri, "rb") as file:
             assert file.read() == data
     assert uris(found[1].uri) == [found[1].uri]

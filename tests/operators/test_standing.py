@@ -65,6 +65,15 @@ def test_a_failure_of_the_whole_source_stops_counting_once_a_track_is_committed(
     assert set(ledger.members) == {"p", "q", "s", "t"}  # resume still knows them all
 
 
+def test_a_failure_of_a_clip_counts_whatever_became_of_another_clip_of_the_source() -> None:
+    good = source("p", source_uri="/x.mp4", clip_start_seconds=5.0)
+    bad = source("q", "failed", source_uri="/x.mp4", clip_start_seconds=9.0, error_class="timeout")
+    cut = source("s", source_uri="/x.mp4", clip_start_seconds=9.0)
+    assert len(ledger_of(unit("a", good), unit("b", bad)).sources()) == 2
+    ledger = ledger_of(unit("a", good), unit("b", bad), unit("c", cut))
+    assert sorted(record.member_id for record, _ in ledger.sources()) == ["p", "s"]
+
+
 def test_a_record_outranks_another_only_without_loss() -> None:
     good, bad = unit("a", source("m"), source("n")), unit("a", source("m"), source("n", "failed"))
     assert outranks(good, bad)

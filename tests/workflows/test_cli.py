@@ -46,6 +46,7 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--unit-seconds", "nan"], 2, "is nan"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--workers", "0"], 2, "--workers is 0"),
         (["extract", "unheardof://x", "--catalog", "everyday", "--out", "o"], 2, "Protocol not known"),
+        (["extract", "m.csv", "--catalog", "everyday", "--out", "o"], 2, "m.csv, line 2: start 'soon' is not a number"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
     ],
 )
@@ -53,6 +54,7 @@ def test_wrong_use_is_a_sentence_that_names_the_value(
     arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.csv").write_text("uri,start\nx.wav,soon\n")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     done = run(*arguments)
     assert done.returncode == code, done.stderr

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
+from made_archives import zip_of
 from made_media import chirp, encode, ffmpeg
 
 from operators.flac import decode_flac
@@ -138,6 +139,31 @@ def test_wrong_use_ends_with_two_before_anything_is_written(archive: Path, tmp_p
     assert done.returncode == 2
     assert "empty" in done.stderr
     assert not (tmp_path / "out" / "stems").exists()
+
+
+def test_clips_of_a_manifest_may_overlap_and_their_tags_are_in_every_row(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(zip_of([("é/stereo.flac", (archive / "stereo.flac").read_bytes())]))
+    member = "zip://é/stereo.flac::x.zip"
+    lines = ["uri,start,end,tags,licence", f"{member},9.5,21,field;dog,CC0", f"{member},15,32.5,,", f"{member},70,80,,"]
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("\n".join([*lines, "gone.wav,,,,"]))
+    dry = subprocess.run(
+        [*SOUNDQUARRY, "extract", str(manifest), *command(archive, tmp_path / "out", "--dry-run")[5:]],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (json.loads(dry.stdout)["sources"], json.loads(dry.stdout)["problems"]) == (4, 1)
+
+    subprocess.run(
+        [*SOUNDQUARRY, "extract", str(manifest), *command(archive, tmp_path / "out", "--unit-seconds", "20")[5:]],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert verify_dataset(str(tmp_path / "out")).findings == []
+    rows = pads.dataset(tmp_path / "out" / "stems").to_table().to_pylist()
+    spans = {(row["start_seconds"], row["end_seconds"], *row["tags"]) for row in rows}
+    tags = ("field", "dog", "licence=CC0")
+    assert spans == {(9.5, 20.0, *tags), (20.0, 21.0, *tags), (15.0, 20.0), (20.0, 32.5)}
+    sources = pq.read_table(tmp_path / "out" / "sources.parquet").to_pylist()
+    assert sorted(row["error_class"] for row in sources) == ["clip_outside", "not_found"]
 
 
 def test_a_dry_run_estimates_and_writes_nothing(archive: Path, tmp_path: Path) -> None:
