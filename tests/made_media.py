@@ -44,9 +44,9 @@ def ffmpeg(*arguments: str, stdin: bytes = b"") -> bytes:
     return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=True).stdout
 
 
-def plain_decode(path: Path, channels: int, track: int = 0) -> Signal:
-    """The whole file as ffmpeg decodes it when nothing special is asked for, (T, C) at `RATE`."""
-    raw = ffmpeg("-i", str(path), "-map", f"0:a:{track}", "-ar", str(RATE), "-f", "f32le", "pipe:1")
+def plain_decode(path: Path, channels: int, track: int = 0, rate: int = RATE) -> Signal:
+    """The whole file as ffmpeg decodes it when nothing special is asked for, (T, C) at `rate`."""
+    raw = ffmpeg("-i", str(path), "-map", f"0:a:{track}", "-ar", str(rate), "-f", "f32le", "pipe:1")
     return np.frombuffer(raw, "<f4").reshape(-1, channels)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,42 @@ def test_units_end_to_end_are_the_whole_file(
 
     reader = _reader_at(source, 40.0)
     assert (reader > 30 * RATE) == sought
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_rate", "channels", "options"),
+    [
+        pytest.param("x.wav", 96_000, 2, ("-c:a", "pcm_s24le"), id="96 kHz"),
+        pytest.param("x.flac", 44_100, 6, (), id="surround"),
+        pytest.param("x.mp3", 22_050, 1, ("-b:a", "64k"), id="mp3"),
+        pytest.param("x.mkv", 48_000, 2, ("-c:a", "libopus", "-b:a", "64k"), id="opus"),
+        pytest.param("x.mp4", 44_100, 2, ("-c:a", "aac"), id="aac"),
+    ],
+)
+def test_units_at_the_sources_own_rate_are_the_whole_file(
+    tmp_path: Path, name: str, sample_rate: int, channels: int, options: tuple[str, ...]
+) -> None:
+    path = encode(tmp_path / name, chirp(sample_rate, 45.1, channels), sample_rate, *options)
+    source = source_of(path)
+    expected = plain_decode(path, channels, rate=sample_rate)
+    decode = Decode(sample_rate=None, context_seconds=1)
+    borders = [0.0, 7.3, 14.6, 40.15, None]
+    pieces = [pieces_of(decode, source, 0, start, end)[0] for start, end in pairwise(borders)]
+    assert {piece["sample_rate"] for piece in pieces} == {sample_rate}
+    units = np.concatenate([span(piece) for piece in pieces])
+    assert len(units) == len(expected)
+    assert np.abs(units - expected).max() <= 1e-5
+    (alone,) = pieces_of(Decode(sample_rate=None, context_seconds=1), source, 0, 40.15, None)
+    assert np.abs(alone["pcm"] - pieces[-1]["pcm"]).max() <= 1e-5
+
+
+def test_pieces_tell_the_layout_and_the_clock_of_their_source(tmp_path: Path) -> None:
+    options = ("-write_bext", "1", "-metadata", f"time_reference={3600 * 48_000 + 24_000}", "-c:a", "pcm_s24le")
+    surround = encode(tmp_path / "x.wav", chirp(48_000, 2, 6), 48_000, "-channel_layout", "5.1", *options)
+    (piece,) = pieces_of(Decode(sample_rate=None), source_of(surround))
+    assert (piece["channel_layout"], piece["source_clock_seconds"]) == ("5.1", 3600.5)
+    (piece,) = pieces_of(Decode(), source_of(encode(tmp_path / "y.flac", chirp(48_000, 2), 48_000)))
+    assert (piece["channel_layout"], piece["source_clock_seconds"]) == ("stereo", None)
 
 
 def _reader_at(source: Source, seconds: float) -> int:

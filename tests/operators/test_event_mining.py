@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def expected(active: Sequence[bool]) -> Times:
             continue
         cuts = [] if stop - start <= longest else [c for c in range(0, stop, longest) if start + 2 <= c <= stop - 2]
         edges = [start, *cuts, stop]
-        found += [(low / 10, high / 10, low != start) for low, high in zip(edges, edges[1:], strict=False)]
+        found += [(low / 10, high / 10, low != start) for low, high in pairwise(edges)]
     return found
 
 
