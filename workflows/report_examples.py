@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
+import soxr
 
 from operators.excerpt import ReadMixture
 from operators.failure import SourceFailure
@@ -36,6 +37,8 @@ FAINT_DB: Final = 30.0
 PLAYED_PEAK: Final = 0.9
 MAX_GAIN: Final = 30.0
 LEAD_SECONDS: Final = 1.0
+MP3_RATES: Final = frozenset({8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
+"""What the players can be written at; stems of another rate are played at the highest."""
 MARKUP_BYTES: Final = 4096
 """Of the page, for the words around an example."""
 _COLUMNS: Final = [
@@ -240,12 +243,14 @@ def _clip_start(row: dict[str, Any], stem: Mono) -> int:
 
 
 def _sound(samples: Mono, sample_rate: int, gain: float, reference: float) -> Sound:
+    picture = spectrogram_png(levels(samples, sample_rate), reference)
+    if sample_rate not in MP3_RATES:
+        samples, sample_rate = soxr.resample(samples, sample_rate, max(MP3_RATES)), max(MP3_RATES)
     buffer = io.BytesIO()
     # MP3 at about 60 kbit/s: 71 kB for ten seconds of a dense mixture, FLAC takes 352 kB; every browser plays it.
     soundfile.write(
         buffer, samples * np.float32(gain), sample_rate, format="MP3", bitrate_mode="VARIABLE", compression_level=0.5
     )
-    picture = spectrogram_png(levels(samples, sample_rate), reference)
     return Sound(_data_uri("image/png", picture), _data_uri("audio/mpeg", buffer.getvalue()))
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from workflows.report_examples import CLIP_SECONDS, _clip_start, best, score
+from workflows.report_examples import CLIP_SECONDS, _clip_start, _sound, best, score
 
 
 def row(uri: str, presence: float, ratio: float | None = 0.0, **fields: Any) -> dict[str, Any]:
@@ -39,3 +42,12 @@ def test_the_clip_begins_just_before_the_surest_event_or_where_it_is_loudest() -
     late = [{"start_seconds": 179.0, "end_seconds": 180.0, "presence": 0.8}]
     assert _clip_start(known | {"events": late}, stem) == 50 * rate
     assert _clip_start(known | {"events": late}, stem[: int(CLIP_SECONDS) * rate]) == 0
+
+
+@pytest.mark.parametrize("rate", [4000, 11_025, 44_100, 96_000])
+def test_stems_of_every_rate_have_a_picture_and_a_player(rate: int) -> None:
+    sound = _sound(np.sin(np.arange(rate) * 0.05).astype(np.float32), rate, 1.0, 1.0)
+    mp3 = base64.b64decode(sound.player.partition(",")[2])
+    samples, played_rate = soundfile.read(io.BytesIO(mp3))
+    assert len(samples) / played_rate == pytest.approx(1.0, abs=0.1)
+    assert sound.picture.startswith("data:image/png")

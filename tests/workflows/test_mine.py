@@ -1,0 +1,120 @@
+"""Mining and residuals through the whole pipeline: events do not depend on units, stems and residual are the source."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as pads
+import pytest
+from made_media import encode, plain_decode, sample_media
+
+from model.synthesis import synthesise
+from operators.flac import decode_flac
+from operators.verification import verify_dataset
+
+SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
+RATE = 44_100
+SECONDS = 72
+CATALOG = """
+- {id: dog, text: a dog barking, ucs: ANMLDog}
+- {id: bell, text: a doorbell ringing}
+- {id: again, text: a dog barking}
+"""
+
+
+def run(command: str, source: Path, catalog: Path, out: Path, *options: str) -> list[dict[str, Any]]:
+    """The JSON lines of a run that must end well."""
+    arguments = [command, str(source), "--catalog", str(catalog), "--out", str(out), "--device", "cpu", "--json"]
+    done = subprocess.run([*SOUNDQUARRY, *arguments, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def rows_of(out: Path, *columns: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pads.dataset(out / "stems").to_table(columns=list(columns) or None).to_pylist()
+    return sorted(rows, key=lambda row: (row["query_id"], row["start_seconds"]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stereo recording of a dog and a bell, sounding over the borders of units, and a catalog."""
+    folder = tmp_path_factory.mktemp("mining")
+    random = np.random.default_rng(0)
+    sound = 0.001 * random.standard_normal((SECONDS * RATE, 2))
+    for label, starts in (("dog", (2, 17, 38, 58)), ("doorbell", (8, 26.5, 43, 66))):
+        for start in starts:
+            clip = synthesise(label, 5.0, RATE, random)
+            gains = random.uniform(0.3, 1.0, 2)
+            sound[round(start * RATE) :][: len(clip)] += 0.7 * gains * clip[:, None] / np.abs(clip).max()
+    encode(folder / "yard.flac", sound.astype(np.float32), RATE, "-sample_fmt", "s32")
+    (folder / "catalog.yaml").write_text(CATALOG)
+    return folder
+
+
+def test_units_of_any_length_give_the_same_library(folder: Path, tmp_path: Path) -> None:
+    libraries = []
+    for unit_seconds in ("7.5", "600"):
+        out = tmp_path / unit_seconds
+        run("mine", folder / "yard.flac", folder / "catalog.yaml", out, "--unit-seconds", unit_seconds)
+        assert [f for f in verify_dataset(str(out), decode=True).findings if not f.harmless] == []
+        libraries.append(rows_of(out, "stem_id", "query_id", "start_seconds", "end_seconds", "events", "ucs_cat_id"))
+    short, long = libraries
+    assert len(long) > 4
+    assert [row["stem_id"] for row in short] == [row["stem_id"] for row in long]
+    for ours, theirs in zip(short, long, strict=True):
+        assert ours["start_seconds"] == pytest.approx(theirs["start_seconds"], abs=1e-6)
+        assert ours["events"][0]["end_seconds"] == pytest.approx(theirs["events"][0]["end_seconds"], abs=1e-6)
+    assert {row["ucs_cat_id"] for row in long if row["query_id"] == "dog"} == {"ANMLDog"}
+
+
+def test_exclusive_stems_and_residual_at_the_sources_rate_are_the_source(folder: Path, tmp_path: Path) -> None:
+    run("extract", folder / "yard.flac", folder / "catalog.yaml", tmp_path, "--exclusive", "--rate", "source")
+    source = plain_decode(folder / "yard.flac", 2, rate=RATE).T
+    total = np.zeros_like(source)
+    rows = rows_of(tmp_path)
+    for row in rows:
+        samples, rate = decode_flac(row["audio"]["bytes"], row["gain_db"])
+        assert rate == row["sample_rate"] == RATE
+        start = round(row["start_seconds"] * rate)
+        total[:, start : start + samples.shape[1]] += samples
+    assert {row["query_id"] for row in rows} >= {"dog", "residual"}
+    assert 10 * np.log10(np.square(total - source).mean() / np.square(source).mean()) < -80
+    assert [f for f in verify_dataset(str(tmp_path), decode=True).findings if not f.harmless] == []
+
+
+def test_a_category_that_the_list_does_not_know_is_refused_before_anything_is_done(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ucs.csv").write_text("Category,CatID\nANIMALS,ANMLDogs\n")
+    command = ["mine", str(folder), "--catalog", str(folder / "catalog.yaml"), "--out", str(tmp_path / "out")]
+    refused = [*SOUNDQUARRY, *command, "--ucs-list", str(tmp_path / "ucs.csv")]
+    done = subprocess.run(refused, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "query 'dog': ucs 'ANMLDog' is not among the 1" in done.stderr
+    assert "did you mean 'ANMLDogs'?" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_minutes_of_real_sound_give_the_same_events_for_units_of_20_45_and_600_seconds(tmp_path: Path) -> None:
+    sample = sample_media("archive_10min.mp4")
+    libraries = {}
+    for unit_seconds in (20, 45, 600):
+        out = tmp_path / str(unit_seconds)
+        run("mine", sample, Path("everyday"), out, "--unit-seconds", str(unit_seconds))
+        rows = rows_of(out, "query_id", "start_seconds", "events", "continued")
+        libraries[unit_seconds] = [(row["query_id"], row["continued"], row["events"][0]) for row in rows]
+    whole = libraries[600]
+    assert len(whole) > 100
+    for unit_seconds in (20, 45):
+        assert len(libraries[unit_seconds]) == len(whole)
+        for ours, theirs in zip(libraries[unit_seconds], whole, strict=True):
+            assert ours[:2] == theirs[:2]
+            for edge in ("start_seconds", "end_seconds"):
+                assert abs(ours[2][edge] - theirs[2][edge]) <= 0.05
