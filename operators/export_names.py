@@ -44,6 +44,7 @@ UCS_TEMPLATE: Final = "{cat_id}_{fx_name}_{creator_id}_{source_id}.{ext}"
 COMPONENT_BYTES: Final = 255  # ext4, APFS and NTFS hold no longer one
 NOT_PORTABLE: Final = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+ARCHIVES: Final = ("tar://", "zip://")
 SLASH: Final = "\0"  # stands for a '/' inside of a field, which makes no folder
 
 
@@ -93,9 +94,8 @@ def _fields_of(template: str) -> set[str]:
         raise ExportError(f"--name {template!r} cannot be read ({error}); {_known_fields()}") from None
     for _, name, spec, conversion in parsed:
         if name is not None and (name not in FIELDS or spec or conversion):
-            raise ExportError(
-                f"--name {template!r}: there is no field {{{name}{spec and ':' + spec}}}; {_known_fields()}"
-            )
+            told = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            raise ExportError(f"--name {template!r}: there is no field {{{told}}}; {_known_fields()}")
     return {name for _, name, _, _ in parsed if name is not None}
 
 
@@ -168,11 +168,11 @@ def _parts(uri: str) -> list[str]:
     >>> _parts("tar://a/b.wav::/x/c.tar"), _parts("s3://bucket/b.wav")
     (['x', 'c.tar', 'a', 'b.wav'], ['s3', 'bucket', 'b.wav'])
     """
-    layers = uri.split("::")
-    inner = [layer.partition("://")[2] for layer in layers[:-1]]
-    return [
-        part for layer in (layers[-1], *reversed(inner)) for part in layer.replace("://", "/", 1).split("/") if part
-    ]
+    path = uri
+    if uri.startswith(ARCHIVES):
+        member, _, archive = uri.partition("://")[2].rpartition("::")
+        path = f"{archive}/{member}"
+    return [part for part in path.replace("://", "/", 1).split("/") if part]
 
 
 def _common(folders: Sequence[Sequence[str]]) -> list[str]:

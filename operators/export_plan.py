@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, Literal
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from operators.export_selection import ExportError, Selected, StemRow, examples
@@ -160,7 +161,8 @@ def _present(files: list[ExportFile], min_presence: float | None) -> list[Export
     """Those that reach `min_presence`; a residual has no presence and passes."""
     if min_presence is None:
         return files
-    kept = [file for file in files if file.presence is None or file.presence >= min_presence]
+    least = float(np.float32(min_presence))  # as exact as the column
+    kept = [file for file in files if file.presence is None or file.presence >= least]
     if not kept:
         highest = max(file.presence for file in files if file.presence is not None)
         raise ExportError(

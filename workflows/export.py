@@ -17,7 +17,7 @@ from operators.export_index import INDEX_FILE, index_csv
 from operators.export_names import DEFAULTS, UCS_TEMPLATE, Naming, name_files
 from operators.export_plan import Container, ExportFile, Shape, check_clipping, plan_events, plan_stems
 from operators.export_read import RowReader
-from operators.export_selection import Selected, Selection, kind_of, select
+from operators.export_selection import ExportError, Selected, Selection, kind_of, select
 from operators.export_write import Named, passes, refuse_existing, write_pass
 from operators.ffmpeg_process import require_programs
 from operators.whole_file import place, sweep_temporary, write_whole
@@ -97,6 +97,8 @@ def plan_export(job: ExportJob) -> Plan:
     """What `export` would write. Raises ExportError for everything that can be wrong with it."""
     require_programs()
     shape: Shape = job.shape or ("events" if kind_of(job.dataset) == "mine" else "stems")
+    if shape == "stems" and (job.top is not None or job.no_duplicates):
+        raise ExportError("--top and --no-duplicates choose among events, and these are stems: give --shape events")
     selected = select(job.dataset, job.selection)
     if shape == "stems":
         files = plan_stems(selected, min_presence=job.min_presence)
