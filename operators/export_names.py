@@ -165,14 +165,14 @@ def _values(files: Sequence[ExportFile], naming: Naming) -> list[dict[str, str]]
 def _parts(uri: str) -> list[str]:
     """Folders and name of a source; a member of an archive lies in a folder of the archive's name.
 
-    >>> _parts("tar://a/b.wav::/x/c.tar"), _parts("s3://bucket/b.wav")
-    (['x', 'c.tar', 'a', 'b.wav'], ['s3', 'bucket', 'b.wav'])
+    >>> _parts("zip://a/b.wav::tar://in.zip::/x/c.tar"), _parts("s3://bucket/b.wav")
+    (['x', 'c.tar', 'in.zip', 'a', 'b.wav'], ['s3', 'bucket', 'b.wav'])
     """
-    path = uri
-    if uri.startswith(ARCHIVES):
-        member, _, archive = uri.partition("://")[2].rpartition("::")
-        path = f"{archive}/{member}"
-    return [part for part in path.replace("://", "/", 1).split("/") if part]
+    members: list[str] = []
+    while uri.startswith(ARCHIVES):
+        member, _, uri = uri.partition("://")[2].partition("::")
+        members.insert(0, member)
+    return [part for part in "/".join([uri.replace("://", "/", 1), *members]).split("/") if part]
 
 
 def _common(folders: Sequence[Sequence[str]]) -> list[str]:

@@ -40,7 +40,14 @@ def test_events_lie_in_a_folder_per_query_with_their_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["tar://a/b.wav::/x/c.tar", "zip://a/b.wav::/x/c.zip", "s3://bucket/a/b.wav", "/x/b.wav"]
+    "uri",
+    [
+        "tar://a/b.wav::/x/c.tar",
+        "zip://b.wav::tar://in.zip::s3://k/c.tar",
+        "zip://a/b.wav::/x/c.zip",
+        "s3://bucket/a/b.wav",
+        "/x/b.wav",
+    ],
 )
 def test_a_member_of_an_archive_is_named_like_a_file(uri: str) -> None:
     assert names([file(uri)], "{source}-{source_ext}-{track}.{ext}") == ["b-wav-0.wav"]
