@@ -1,6 +1,7 @@
 """Running ffmpeg and ffprobe: stdin closed, own process group, a deadline that kills the whole group.
 
-`run` is for short answers (a probe); `PcmPipe` is for a decode whose output is read piece by piece.
+`run` is for short answers (a probe); `PcmPipe` is for a decode whose output is read piece by piece; `PcmSink` is for an
+encode that is fed piece by piece.
 """
 
 from __future__ import annotations
@@ -107,6 +108,62 @@ class PcmPipe:
         _kill_group(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._stderr.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_process"):
+            self.close()
+
+
+class PcmSink:
+    """A running ffmpeg that takes raw samples on its standard input and writes a file."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._stderr.fileno(),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        self._stdin = self._process.stdin.fileno()
+        os.set_blocking(self._stdin, False)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    def write(self, data: memoryview, timeout_seconds: float) -> None:
+        """Hands over all of `data`. Raises BrokenPipeError when ffmpeg has ended; `finish` tells why.
+
+        `MediaTimeoutError` when it takes nothing for `timeout_seconds`.
+        """
+        data = data.cast("B")
+        while data:
+            _, ready, _ = select.select([], [self._stdin], [], timeout_seconds)
+            if not ready:
+                self.close()
+                raise MediaTimeoutError(f"ffmpeg took no samples for {timeout_seconds:g} s")
+            data = data[os.write(self._stdin, data) :]
+
+    def finish(self, timeout_seconds: float) -> Finished:
+        """What ffmpeg says after its last sample; its file is then whole, if the code is 0."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            code = self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self.close()
+            raise MediaTimeoutError(f"ffmpeg did not end its file within {timeout_seconds:g} s") from None
+        size = os.fstat(self._stderr.fileno()).st_size
+        said = os.pread(self._stderr.fileno(), STDERR_BYTES, max(0, size - STDERR_BYTES))
+        return Finished(code, b"", said.decode(errors="replace"))
+
+    def close(self) -> None:
+        """End the process; harmless when it has ended."""
+        _kill_group(self._process)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._stderr.close()
 
     def __del__(self) -> None:

@@ -23,6 +23,8 @@ LOOK_SECONDS: Final = 1.0
 # on every frame before; 5e-2), AC-3 (dither, 6e-2), MP2 (5e-5), Ogg and transport streams (no index to seek by).
 _SEEKABLE_CODECS: Final = frozenset({"flac", "alac", "mp3", "opus"})
 _SEEKABLE_CONTAINERS: Final = frozenset({"wav", "w64", "aiff", "flac", "mp3", "matroska", "mov"})
+# Of these, whose clocks may jump, ffmpeg counts from the first of the streams it is asked for, not from the container.
+_COUNTED_FROM_THE_TRACK: Final = frozenset({"mpegts", "mpeg"})
 _FRAME: Final = re.compile(r" pts:(-?\d+) .* rate:(\d+) nb_samples:(\d+)")
 
 
@@ -73,6 +75,8 @@ def first_sample(track: Track, start: Frames) -> int:
     """The sample of the source's time line at which the track begins; more than 0 when it starts late."""
     if track.start_seconds == 0:
         return 0
+    if track.container in _COUNTED_FROM_THE_TRACK:
+        return round(track.start_seconds * start.sample_rate)
     shift_samples = round(min(0.0, track.container_start_seconds) * start.sample_rate)
     return max(0, start.frames[0].pts + shift_samples)
 

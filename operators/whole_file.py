@@ -26,6 +26,7 @@ from fsspec.implementations.local import LocalFileSystem
 from operators.failure import SourceFailure
 
 TEMPORARY_SUFFIX: Final = ".tmp"
+NAME_BYTES: Final = 200  # of the final name in the temporary one: file systems hold 255 bytes
 DISK_FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -113,7 +114,8 @@ class WholeFile:
         directory = final.parent if self.place.is_local else scratch_directory()
         with failing_as_rows(self.place.uri):
             directory.mkdir(parents=True, exist_ok=True)
-            self.path = directory / f".{name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+            told = name.encode()[:NAME_BYTES].decode(errors="ignore")
+            self.path = directory / f".{told}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
             self.file: BinaryIO = self.path.open("xb")
         _lock(self.file)
 

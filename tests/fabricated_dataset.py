@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from operators.measure import measure
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import PLAN_SCHEMA, SCHEMA_VERSION
 from operators.unit_file import CommittedFile, UnitFileWriter
-from operators.whole_file import place
+from operators.whole_file import place, write_whole
 
 SAMPLE_RATE = 8000
 WINDOW_SECONDS = 8.0
@@ -37,9 +38,16 @@ class Member:
     version: str = "v1"
     member_id: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
+    sample_rate: int = SAMPLE_RATE
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Put into each of its rows, as they are."""
+    stems: dict[str, list[tuple[float, np.ndarray]]] | None = None
+    """query -> (start in seconds, samples [C, T]) of its rows; None: tones of what is `present`."""
 
     def __post_init__(self) -> None:
         self.member_id = self.member_id or f"m:{self.uri}:{self.version}:{self.track}:{self.start:g}"
+        if self.stems is not None:
+            self.present = tuple(self.stems)
 
 
 def tone(seconds: float, hertz: float, channels: int = 1, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -52,12 +60,10 @@ def tone(seconds: float, hertz: float, channels: int = 1, sample_rate: int = SAM
 def stem_rows(unit_id: str, member: Member, query: str, run_id: str = "run-1") -> list[dict[str, Any]]:
     """The rows of one query in one member: a stretch a minute."""
     rows = []
-    for start in np.arange(0, member.seconds, STRETCH_SECONDS):
-        seconds = min(STRETCH_SECONDS, member.seconds - start)
-        stem = tone(seconds, 300 + 40 * len(query), member.channels)
-        measures = measure(stem, stem + tone(seconds, 1500, member.channels), SAMPLE_RATE)
-        encoded = encode_flac(stem, SAMPLE_RATE)
-        begin = float(member.start + start)
+    for begin, stem in _stems(member, query):
+        seconds = stem.shape[1] / member.sample_rate
+        measures = measure(stem, stem + tone(seconds, 1500, len(stem), member.sample_rate), member.sample_rate)
+        encoded = encode_flac(stem, member.sample_rate)
         stem_id = f"{member.uri}|{member.version}|{member.track}|{query}|{begin:g}"
         rows.append(
             {
@@ -74,8 +80,8 @@ def stem_rows(unit_id: str, member: Member, query: str, run_id: str = "run-1") -
                 "tags": [],
                 "start_seconds": begin,
                 "end_seconds": begin + seconds,
-                "sample_rate": SAMPLE_RATE,
-                "channels": member.channels,
+                "sample_rate": member.sample_rate,
+                "channels": len(stem),
                 "channel_layout": None,
                 "source_clock_seconds": None,
                 "continued": False,
@@ -93,8 +99,22 @@ def stem_rows(unit_id: str, member: Member, query: str, run_id: str = "run-1") -
                 "schema_version": SCHEMA_VERSION,
                 "audio": {"bytes": encoded.data, "path": "stem.flac"},
             }
+            | member.columns
         )
     return rows
+
+
+def _stems(member: Member, query: str) -> list[tuple[float, np.ndarray]]:
+    """(start in seconds, samples [C, T]) of each row."""
+    if member.stems is not None:
+        return member.stems[query]
+    starts = [float(start) for start in np.arange(0, member.seconds, STRETCH_SECONDS)]
+    lengths = [min(STRETCH_SECONDS, member.seconds - start) for start in starts]
+    hertz = 300 + 40 * len(query)
+    return [
+        (member.start + start, tone(seconds, hertz, member.channels, member.sample_rate))
+        for start, seconds in zip(starts, lengths, strict=True)
+    ]
 
 
 def coverage_of(member: Member, query: str, stems: int) -> CoverageRecord:
@@ -149,7 +169,7 @@ def commit_unit(
                     track=member.track if heard else member.fields.get("track"),
                     start_seconds=member.start,
                     seconds=member.seconds if heard else 0.0,
-                    sample_rate=SAMPLE_RATE if heard else None,
+                    sample_rate=member.sample_rate if heard else None,
                     channels=member.channels if heard else None,
                     status=member.status,
                     error_class=member.error_class,
@@ -168,6 +188,11 @@ def commit_unit(
             wall_seconds=wall_seconds,
         )
         return file.commit(record)
+
+
+def write_signature(out_uri: str, kind: str = "extract") -> None:
+    """OUT/dataset.json, as far as it tells what lies there."""
+    write_whole(f"{out_uri}/dataset.json", json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION}).encode())
 
 
 def write_plan(out_uri: str, units: dict[str, list[Member]], name: str = "run-1") -> None:

@@ -195,6 +195,20 @@ def test_track_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
         np.testing.assert_allclose(span(unit), decoded[35 * RATE : 40 * RATE], atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["late.ts", "late.mpg"])
+def test_late_track_of_a_broadcast_is_preceded_by_silence(tmp_path: Path, name: str) -> None:
+    """The clock of such a container begins anywhere, and ffmpeg counts from the stream that it is asked for."""
+    click = np.zeros((3 * 48_000, 1), np.float32)
+    click[48_000:48_200] = 0.8
+    sound = encode(tmp_path / "x.wav", click, 48_000)
+    picture = ["-f", "lavfi", "-i", "color=size=32x32:rate=25:duration=4"]
+    ffmpeg(
+        *picture, "-itsoffset", "1.5", "-i", str(sound), "-map", "0", "-map", "1", "-c:a", "mp2", str(tmp_path / name)
+    )
+    decoded = whole(source_of(tmp_path / name))
+    assert np.abs(decoded[:, 0]).argmax() / RATE == pytest.approx(2.5, abs=0.02)
+
+
 def test_gap_in_the_timestamps_is_silence(tmp_path: Path) -> None:
     path = tmp_path / "gap.mkv"
     signal = chirp(32_000, 4, 1)

@@ -1,0 +1,139 @@
+"""Writes planned files: rows stream from the dataset into as many open files as one pass over them feeds.
+
+Contract: each file appears whole or not at all; memory does not grow with the length of a file. `refuse_existing` comes
+first: nothing that is there is written over without being asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Final
+
+from operators.audio_file import AudioFacts, AudioFileWriter, AudioForm, silence
+from operators.export_names import collision_key
+from operators.export_plan import Container, ExportFile, Shape
+from operators.export_read import BLOCK_SAMPLES, RowReader, as_floats, as_steps
+from operators.export_selection import ExportError, StemRow, examples
+from operators.whole_file import place
+
+MAX_OPEN: Final = 32
+"""Files written at once, an ffmpeg of about 25 MB each."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A planned file and where it goes."""
+
+    uri: str
+    file: ExportFile
+
+
+def passes(files: Sequence[Named], shape: Shape) -> Iterator[list[Named]]:
+    """Files that are written together: the queries of one track, or events that lie near each other."""
+    if shape == "events":
+        near = sorted(files, key=lambda named: (named.file.head.place, named.file.start))
+        yield from _chunks(near)
+        return
+    first: dict[tuple[str, int], tuple[str, int, int]] = {}
+    for named in files:
+        key = (named.file.head.source_uri, named.file.head.track)
+        lies = min(row.place for row in named.file.rows)
+        first[key] = min(lies, first.get(key, lies))
+    tracks = sorted(
+        files, key=lambda named: (first[named.file.head.source_uri, named.file.head.track], named.file.head.source_uri)
+    )
+    for _, group in groupby(tracks, key=lambda named: (named.file.head.source_uri, named.file.head.track)):
+        yield from _chunks(list(group))
+
+
+def write_pass(together: Sequence[Named], reader: RowReader, container: Container, gain_db: float) -> int:
+    """Writes these files in one pass over their rows, and returns their size in bytes."""
+    with ExitStack() as stack:
+        growing = []
+        for named in together:
+            file = _Growing(named, container, gain_db)
+            stack.enter_context(file.writer)
+            growing.append(file)
+        rows = [(row, file) for file in growing for row in file.named.file.rows]
+        if len(rows) == len(growing):  # one row each: in the order in which they lie
+            rows.sort(key=lambda item: item[0].place)
+        else:
+            rows.sort(key=lambda item: (item[0].start_seconds, item[0].place))
+        for row, file in rows:
+            file.add(row, reader)
+        return sum(file.finish() for file in growing)
+
+
+def refuse_existing(to_uri: str, names: Sequence[str]) -> None:
+    """Raises ExportError when a file of one of these names is there already, in whatever spelling."""
+    target = place(to_uri)
+    root = target.path.rstrip("/") + "/"
+    there = {collision_key(path.removeprefix(root)) for path in target.find("")}
+    known = [name for name in names if collision_key(name) in there]
+    if known:
+        raise ExportError(
+            f"{len(known)} of {len(names)} files exist already in {to_uri} ({examples(known)}): give --overwrite to "
+            "replace them, or another --to"
+        )
+
+
+@dataclass
+class _Growing:
+    """A file in the making; `position` is the next sample of the source's time line."""
+
+    named: Named
+    container: Container
+    gain_db: float
+    writer: AudioFileWriter = field(init=False)
+    position: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        file = self.named.file
+        head = file.head
+        form = AudioForm(self.container, file.clips(self.gain_db), head.sample_rate, head.channels, head.channel_layout)
+        self.writer = AudioFileWriter(self.named.uri, form, facts_of(file))
+        self.position = file.start
+
+    def add(self, row: StemRow, reader: RowReader) -> None:
+        """The row's samples in their place. What two rows tell of one stretch (clips that overlap) is taken once."""
+        stop = min(row.stop, self.named.file.stop)
+        self._silence_until(row.start)
+        if self.position >= stop:
+            return
+        convert = as_floats if self.writer.form.is_float else as_steps
+        for block in reader.blocks(row, self.position, stop):
+            self.writer.write(convert(block, self.gain_db - row.gain_db))
+        self.position = stop
+
+    def finish(self) -> int:
+        self._silence_until(self.named.file.stop)
+        return self.writer.publish()
+
+    def _silence_until(self, stop: int) -> None:
+        while self.position < stop:
+            samples = min(BLOCK_SAMPLES, stop - self.position)
+            self.writer.write(silence(self.writer.form, samples))
+            self.position += samples
+
+
+def facts_of(file: ExportFile) -> AudioFacts:
+    """What the file says of itself."""
+    head = file.head
+    track = f", track {head.track}" if head.track else ""
+    return AudioFacts(
+        description=f"{head.query_text} ({head.query_id}) from {head.source_uri}{track}",
+        source_uri=head.source_uri,
+        query_text=head.query_text,
+        ucs_cat_id=head.ucs_cat_id,
+        tags=head.tags,
+        time_reference=file.time_reference,
+        reference=file.reference,
+    )
+
+
+def _chunks(files: Sequence[Named]) -> Iterator[list[Named]]:
+    for at in range(0, len(files), MAX_OPEN):
+        yield list(files[at : at + MAX_OPEN])
