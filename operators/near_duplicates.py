@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from operators.embeddings import Half
 
 DUPLICATE_COSINE: Final = 0.97
+"""Of 69 events whose recording came again as MP3, quieter and shifted, 96 % reach it, of pairs of other events of one
+query 1.2 % do; at 0.99 it is 78 % and 0.1 % (`bench/near_duplicates.py`)."""
 BLOCK_ROWS: Final = 2048
 """Rows compared at a time: 16 MB of cosines."""
 UNSURE: Final = 1e-4
@@ -26,7 +28,8 @@ Single = NDArray[np.float32]
 def near_duplicates(embeddings: Half, threshold: float = DUPLICATE_COSINE) -> NDArray[np.int64]:
     """Per row the row it is a duplicate of, -1 when it is kept; `embeddings`: unit vectors [N, D], best first.
 
-    Time grows with N times the number of kept rows; memory with N alone.
+    Time grows with N times the number of kept rows, memory with N alone: 100,000 rows of 256 numbers, none of which
+    repeats another, take 32 s on one core.
 
     >>> near_duplicates(np.array([[1, 0], [0, 1], [1, 0]], np.float16)).tolist()
     [-1, -1, 0]
