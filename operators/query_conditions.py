@@ -22,6 +22,10 @@ QUIETEST_PEAK: Final = 1e-4
 """-80 dBFS: an exemplar that stays below it says nothing."""
 
 
+class ExemplarError(ValueError):
+    """A recording that cannot stand for a sound; the message names it and the next step."""
+
+
 @dataclass(frozen=True)
 class CatalogConditions:
     """A catalog, understood by a model: row i belongs to query i."""
@@ -47,26 +51,33 @@ def _query(spec: QuerySpec, sample_rate: int) -> Query:
 
 
 def _sound(uri: str, query_id: str, sample_rate: int) -> Tensor:
-    """The first seconds of an exemplar, mono at the model's rate, at least a second long (followed by silence)."""
+    try:
+        return read_exemplar(uri, sample_rate)
+    except ExemplarError as error:
+        raise CatalogError(f"query {query_id!r}: {error}") from error
+
+
+def read_exemplar(uri: str, sample_rate: int) -> Tensor:
+    """The first seconds of an exemplar, mono at `sample_rate`, at least a second long (followed by silence).
+
+    Raises ExemplarError for what cannot be read, is silent or holds no numbers.
+    """
     import soundfile
     import soxr
 
+    name = Path(uri).name
     try:
         with fsspec.open(uri, "rb") as file:
             sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise CatalogError(
-            f"query {query_id!r}: the exemplar {Path(uri).name!r} cannot be read ({error}); give WAV, FLAC, OGG or MP3"
-        ) from error
+        raise ExemplarError(f"the exemplar {name!r} cannot be read ({error}); give WAV, FLAC, OGG or MP3") from error
     mono = sound.mean(axis=1)[: int(EXEMPLAR_SECONDS * rate)]
     if not np.isfinite(mono).all():
-        raise CatalogError(
-            f"query {query_id!r}: the exemplar {Path(uri).name!r} has samples that are NaN or infinite; export it again"
-        )
+        raise ExemplarError(f"the exemplar {name!r} has samples that are NaN or infinite; export it again")
     if not mono.size or float(abs(mono).max()) < QUIETEST_PEAK:
-        raise CatalogError(
-            f"query {query_id!r}: the exemplar {Path(uri).name!r} is silent (mixed to mono, in its first "
-            f"{EXEMPLAR_SECONDS:g} s); give a recording of the sound alone"
+        raise ExemplarError(
+            f"the exemplar {name!r} is silent (mixed to mono, in its first {EXEMPLAR_SECONDS:g} s); give a recording "
+            "of the sound alone"
         )
     resampled = torch.from_numpy(soxr.resample(mono, rate, sample_rate).astype("float32"))
     return torch.nn.functional.pad(resampled, (0, max(0, sample_rate - len(resampled))))

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from operators.dataset import COVERAGE_FILE, SOURCES_FILE, sources_table, write_coverage
+from operators.dataset import SignatureError
+from operators.derived import Writer, derived_writers
 from operators.flac import decode_flac
 from operators.footers import UnitFileError, read_record
 from operators.records import UnitRecord
@@ -240,25 +241,37 @@ def _same_rows(one: pq.ParquetFile, other: pq.ParquetFile) -> bool:
 
 
 def _check_derived(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
-    """`sources.parquet` and `coverage.parquet` are what the footers give."""
-    with TemporaryFile() as sources, TemporaryFile() as coverage:
-        pq.write_table(sources_table(ledger), sources)
-        write_coverage(coverage, out_uri, ledger)
-        for name, rebuilt in ((SOURCES_FILE, sources), (COVERAGE_FILE, coverage)):
-            file = place(out_uri) / name
-            if not file.exists():
-                if ledger.units:
-                    message = f"missing: the run did not come to its end; {RERUN}"
-                    result.findings.append(Finding("derived_missing", file.uri, message))
-                continue
-            try:
-                with file.fs.open(file.path, "rb") as handle:
-                    same = _same_rows(pq.ParquetFile(handle), pq.ParquetFile(rebuilt))
-                message = f"it is not what the committed units add up to; {RERUN}, it is rebuilt at the end"
-            except (pa.ArrowException, OSError) as error:
-                same, message = False, f"it does not open ({error}); {RERUN}, it is rebuilt at the end"
-            if not same:
-                result.findings.append(Finding("derived_differs", file.uri, message))
+    """Each derived table is what the committed units give."""
+    try:
+        writers = derived_writers(out_uri, ledger)
+    except SignatureError as error:
+        result.findings.append(Finding("signature", out_uri, str(error)))
+        return
+    for name, write in writers.items():
+        file = place(out_uri) / name
+        if file.exists():
+            _check_table(file, write, result)
+        elif ledger.units:
+            message = f"missing: the run did not come to its end; {RERUN}"
+            result.findings.append(Finding("derived_missing", file.uri, message))
+
+
+def _check_table(file: Place, write: Writer, result: VerifyResult) -> None:
+    with TemporaryFile() as rebuilt:
+        try:
+            write(rebuilt)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            message = f"it cannot be made from the committed units ({error})"
+            result.findings.append(Finding("derived_unmade", file.uri, message))
+            return
+        try:
+            with file.fs.open(file.path, "rb") as handle:
+                same = _same_rows(pq.ParquetFile(handle), pq.ParquetFile(rebuilt))
+            message = f"it is not what the committed units add up to; {RERUN}, it is rebuilt at the end"
+        except (pa.ArrowException, OSError) as error:
+            same, message = False, f"it does not open ({error}); {RERUN}, it is rebuilt at the end"
+        if not same:
+            result.findings.append(Finding("derived_differs", file.uri, message))
 
 
 def _check_plan(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:

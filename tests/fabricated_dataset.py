@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from operators.dataset import create_or_check_signature
 from operators.flac import encode_flac
 from operators.measure import measure
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import PLAN_SCHEMA, SCHEMA_VERSION
 from operators.unit_file import CommittedFile, UnitFileWriter
-from operators.whole_file import place, write_whole
+from operators.whole_file import place
 
 SAMPLE_RATE = 8000
 WINDOW_SECONDS = 8.0
@@ -190,9 +192,69 @@ def commit_unit(
         return file.commit(record)
 
 
-def write_signature(out_uri: str, kind: str = "extract") -> None:
-    """OUT/dataset.json, as far as it tells what lies there."""
-    write_whole(f"{out_uri}/dataset.json", json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION}).encode())
+@dataclass
+class Event:
+    """One mined event, as it shall stand in its row."""
+
+    uri: str
+    start: float
+    query: str = "dog"
+    seconds: float = 2.0
+    presence: float = 0.9
+    similarity: float | None = 0.5
+    residual_ratio_db: float | None = -3.0
+    embedding: Sequence[float] | None = (1.0, 0.0)
+    query_text: str | None = None
+    continued: bool = False
+
+    @property
+    def stem_id(self) -> str:
+        return f"{self.uri}|v1|0|{self.query}|{self.start:g}"
+
+
+def event_row(unit_id: str, member_id: str, event: Event) -> dict[str, Any]:
+    """The row of an event: its audio with a quarter of a second on both sides."""
+    member = Member(event.uri, seconds=event.seconds + 0.5, start=event.start - 0.25, member_id=member_id)
+    (row,) = stem_rows(unit_id, member, event.query)
+    span = {"start_seconds": event.start, "end_seconds": event.start + event.seconds, "presence": event.presence}
+    return row | {
+        "stem_id": event.stem_id,
+        "query_text": event.query_text or row["query_text"],
+        "continued": event.continued,
+        "presence": event.presence,
+        "clap_similarity": event.similarity,
+        "residual_ratio_db": event.residual_ratio_db,
+        "events": [span],
+        "embedding": None if event.embedding is None else np.asarray(event.embedding, np.float16),
+    }
+
+
+def commit_events(out_uri: str, unit_id: str, events: Sequence[Event], *, attempt: int = 1) -> CommittedFile:
+    """Commits a unit of a library: one member per source, one row per event."""
+    members = {event.uri: Member(event.uri) for event in events}
+    stems = Counter(event.uri for event in events)
+    with UnitFileWriter(out_uri, unit_id) as file:
+        for event in events:
+            file.write(event_row(unit_id, members[event.uri].member_id, event))
+        sources = [
+            SourceRecord(
+                member_id=member.member_id, source_uri=uri, source_version=member.version, track=0, seconds=20.0,
+                sample_rate=SAMPLE_RATE, channels=1, status="ok", stems=stems[uri],
+            )
+            for uri, member in members.items()
+        ]  # fmt: skip
+        counts = Counter((event.uri, event.query) for event in events)
+        coverage = [coverage_of(members[uri], query, count) for (uri, query), count in counts.items()]
+        ids = [member.member_id for member in members.values()]
+        record = UnitRecord(
+            unit_id=unit_id, run_id="run-1", attempt=attempt, member_ids=ids, sources=sources, coverage=coverage
+        )
+        return file.commit(record)
+
+
+def sign(out_uri: str, *, kind: str = "mine", model: str = "mini-0123") -> None:
+    """OUT/dataset.json of a dataset of that kind, made by that model."""
+    create_or_check_signature(out_uri, {"kind": kind, "schema_version": SCHEMA_VERSION, "model": model})
 
 
 def write_plan(out_uri: str, units: dict[str, list[Member]], name: str = "run-1") -> None:

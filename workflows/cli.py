@@ -232,6 +232,46 @@ def verify(
 
 
 @app.command()
+def search(
+    out: Annotated[str, typer.Argument(help="the dataset, or a library of events")],
+    text: Annotated[str | None, typer.Argument(help="what it sounds like, worded like a caption")] = None,
+    audio: Annotated[
+        str | None, typer.Option(help="a recording of what it sounds like, beside the text or alone")
+    ] = None,
+    unwanted: Annotated[
+        list[str] | None, typer.Option("--not", metavar="TEXT", help="what it should not sound like; may be repeated")
+    ] = None,
+    query: Annotated[str | None, typer.Option(metavar="ID", help="only among the rows of this query")] = None,
+    top: Annotated[int, typer.Option(help="how many to show")] = 10,
+    no_duplicates: Annotated[
+        bool, typer.Option("--no-duplicates", help="of events that sound the same only the best (libraries)")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="path of the checkpoint, where the dataset's model does not come along"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the stems or events that sound most like a text or a recording."""
+    from workflows.search import SearchJob, print_hits
+    from workflows.search import search as run_search
+
+    if top < 1:
+        _wrong_use(f"--top is {top}; give at least 1")
+    job = SearchJob(
+        out=out,
+        text=text,
+        audio=audio,
+        unwanted=tuple(unwanted or ()),
+        query_id=query,
+        top=top,
+        duplicates=not no_duplicates,
+        model=model,
+    )
+    print_hits(_run(lambda: run_search(job)), as_json=as_json)
+
+
+@app.command()
 def report(out: Annotated[str, typer.Argument(help="the dataset")]) -> None:
     """Write OUT/report.html: one file with time lines, spectrograms, players and failures."""
     from workflows.report import report as write_report
@@ -336,17 +376,27 @@ def _run(work: Any) -> Any:
     from operators.export_selection import ExportError
     from operators.failure import SourceFailure
     from operators.manifest_rows import ManifestError
+    from operators.search import NothingToSearchError, SearchError
     from operators.sources import SourcesNotFoundError
     from workflows.cluster import ClusterError
     from workflows.evaluate import ListError
 
     try:
         return work()
-    except (CatalogError, ExportError, ListError, ManifestError, SourcesNotFoundError, SignatureError) as error:
+    except (
+        CatalogError,
+        ExportError,
+        ListError,
+        ManifestError,
+        SearchError,
+        SignatureError,
+        SourcesNotFoundError,
+    ) as error:
         _wrong_use(str(error))
     except (
         CheckpointError,
         ClusterError,
+        NothingToSearchError,
         SourceFailure,
         FileNotFoundError,
         PermissionError,

@@ -23,10 +23,9 @@ from operators.catalog import Catalog, load_catalog
 from operators.dataset import (
     committed_members,
     create_or_check_signature,
-    rebuild_coverage,
-    rebuild_sources,
     remove_superseded,
 )
+from operators.derived import rebuild_derived
 from operators.ffmpeg_process import require_programs
 from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.query_conditions import CatalogConditions, understand
@@ -114,8 +113,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             log.event("unit", **receipt)
             progress.advance(tally, receipt)
         remove_superseded(job.out)
-        rebuild_sources(job.out)
-        rebuild_coverage(job.out)
+        rebuild_derived(job.out)
     except BaseException as error:
         progress.give_up()
         log.finish(

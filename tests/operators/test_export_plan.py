@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fabricated_dataset import Member, commit_unit, write_signature
+from fabricated_dataset import Member, commit_unit, sign
 
 from operators.export_plan import ExportFile, check_clipping, plan_events, plan_stems
 from operators.export_selection import ExportError, Selected, Selection, select
@@ -17,13 +17,13 @@ RATE = 8000
 
 @pytest.fixture
 def out(tmp_path: Path) -> str:
-    write_signature(str(tmp_path))
+    sign(str(tmp_path), kind="extract")
     return str(tmp_path)
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> str:
-    write_signature(str(tmp_path), "mine")
+    sign(str(tmp_path))
     event = {"start_seconds": 5.5, "end_seconds": 6.5, "presence": 0.9}
     stems = {"dog": [(5.0, np.full((1, 2 * RATE), 0.1, np.float32))]}
     members = [

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from fabricated_dataset import Member, commit_unit, write_signature
+from fabricated_dataset import Member, commit_unit, sign
 
 from operators.export_selection import ExportError, Selection, select
 
 
 @pytest.fixture
 def out(tmp_path: object) -> str:
-    write_signature(str(tmp_path))
+    sign(str(tmp_path), kind="extract")
     return str(tmp_path)
 
 
@@ -48,7 +48,7 @@ def test_filters_that_match_nothing_name_what_there_is(out: str) -> None:
 def test_where_nothing_lies_there_is_no_dataset(tmp_path: object) -> None:
     with pytest.raises(ExportError, match="there is no dataset"):
         select(f"{tmp_path}/otu", Selection())
-    write_signature(f"{tmp_path}/odd", "train")
+    sign(f"{tmp_path}/odd", kind="train")
     with pytest.raises(ExportError, match="kind 'train'"):
         select(f"{tmp_path}/odd", Selection())
 

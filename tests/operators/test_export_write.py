@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
-from fabricated_dataset import Member, commit_unit, write_signature
+from fabricated_dataset import Member, commit_unit, sign
 
 from operators.export_index import index_csv
 from operators.export_plan import ExportFile, Shape, plan_events, plan_stems
@@ -25,7 +25,7 @@ RESIDUAL = {"presence": None, "events": []}
 @pytest.fixture
 def out(tmp_path: Path) -> str:
     folder = str(tmp_path / "out")
-    write_signature(folder)
+    sign(folder, kind="extract")
     return folder
 
 

@@ -13,7 +13,7 @@ import torch
 from small_model import EMBEDDING, RATE, lively, small_model
 
 from operators.catalog import Catalog, CatalogError, QuerySpec
-from operators.query_conditions import EXEMPLAR_SECONDS, understand
+from operators.query_conditions import EXEMPLAR_SECONDS, ExemplarError, read_exemplar, understand
 
 MODEL = small_model()
 
@@ -84,6 +84,13 @@ def test_an_exemplar_may_lie_anywhere_that_fsspec_reaches(tmp_path: Path) -> Non
     with fsspec.open("memory://exemplars/a.wav", "wb") as file:
         file.write(Path(local).read_bytes())
     assert torch.equal(positive("memory://exemplars/a.wav"), positive(local))
+
+
+def test_an_exemplar_can_be_read_without_a_catalog(tmp_path: Path) -> None:
+    sound = lively(2.0)
+    assert read_exemplar(exemplar(tmp_path / "a.wav", sound, subtype="FLOAT"), RATE).tolist() == sound[0].tolist()
+    with pytest.raises(ExemplarError, match=r"^the exemplar 'gone\.wav' cannot be read"):
+        read_exemplar(str(tmp_path / "gone.wav"), RATE)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0])

@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fabricated_dataset import Member, commit_unit, write_plan
+from fabricated_dataset import Event, Member, commit_events, commit_unit, sign, write_plan
 
 from operators.dataset import rebuild_coverage, rebuild_sources, remove_superseded
+from operators.derived import rebuild_derived
 from operators.records import FOOTER_KEY, UnitRecord
 from operators.unit_file import unit_path
 from operators.verification import verify_dataset
@@ -96,6 +97,39 @@ def test_derived_tables_must_be_there_and_up_to_date(out: str) -> None:
     Path(out, "sources.parquet").unlink()
     Path(out, "coverage.parquet").write_bytes(b"cut")
     assert kinds(out) == ["derived_missing", "derived_differs"]
+
+
+def test_the_events_of_a_library_must_be_there_and_up_to_date(tmp_path: Path) -> None:
+    library = str(tmp_path)
+    sign(library)
+    commit_events(library, "aa01", [Event("/a.wav", 1.0), Event("/a.wav", 7.0), Event("/b.wav", 2.0, query="rain")])
+    rebuild_derived(library)
+    assert kinds(library, decode=True) == []
+    events = Path(library, "events.parquet")
+    whole = pq.read_table(events)
+    pq.write_table(whole.take([1, 0, 2]), events)
+    assert kinds(library) == ["derived_differs"]
+    commit_events(library, "bb02", [Event("/c.wav", 1.0)])
+    events.unlink()
+    assert kinds(library) == ["derived_differs", "derived_differs", "derived_missing"]
+    rebuild_derived(library)
+    assert kinds(library) == []
+
+
+def test_a_row_of_a_library_without_its_event_is_a_finding(tmp_path: Path) -> None:
+    library = str(tmp_path)
+    sign(library)
+    commit_events(library, "aa01", [Event("/a.wav", 1.0)])
+    rebuild_derived(library)
+    rewrite(library, "aa01", replaced("events", [[]]))
+    (finding,) = verify_dataset(library).findings
+    assert finding.kind == "derived_unmade"
+    assert "do not hold exactly one event" in finding.message
+
+
+def test_a_damaged_signature_is_a_finding(out: str) -> None:
+    Path(out, "dataset.json").write_text("{")
+    assert kinds(out) == ["signature"]
 
 
 def test_a_file_that_is_no_unit_is_a_finding(out: str) -> None:

@@ -30,7 +30,7 @@ def test_help_names_every_command_and_answers_at_once() -> None:
     done = run("--help")
     seconds = time.monotonic() - began
     assert done.returncode == 0
-    for name in ("extract", "evaluate", "verify", "export", "report", "models", "doctor"):
+    for name in ("extract", "mine", "export", "search", "evaluate", "verify", "report", "models", "doctor"):
         assert name in done.stdout
     assert seconds < 10.0  # under one second on an idle machine (README); this only catches an import of torch
 
@@ -47,6 +47,9 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--workers", "0"], 2, "--workers is 0"),
         (["extract", "unheardof://x", "--catalog", "everyday", "--out", "o"], 2, "Protocol not known"),
         (["extract", "m.csv", "--catalog", "everyday", "--out", "o"], 2, "m.csv, line 2: start 'soon' is not a number"),
+        (["search", "o"], 2, "nothing to search for"),
+        (["search", "o", "a dog", "--top", "0"], 2, "--top is 0"),
+        (["search", "o", "a dog"], 1, "no dataset at o"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
     ],
 )

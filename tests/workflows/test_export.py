@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import wavinfo
-from fabricated_dataset import SAMPLE_RATE, Member, commit_unit, write_signature
+from fabricated_dataset import SAMPLE_RATE, Member, commit_unit, sign
 from made_media import ffmpeg
 from typer.testing import CliRunner
 
@@ -41,7 +41,7 @@ def files_below(folder: Path) -> list[str]:
 def out(tmp_path: Path) -> str:
     """Two sources, of which one has two tracks; the second has no rain."""
     folder = str(tmp_path / "out")
-    write_signature(folder)
+    sign(folder, kind="extract")
     walk = {"channels": 2, "columns": {"source_clock_seconds": 7200.0, "ucs_cat_id": "ANMLDog", "tags": ["wet"]}}
     commit_unit(
         folder,
@@ -164,7 +164,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_dataset_and_files_may_lie_in_buckets(bucket: str) -> None:
-    write_signature(f"{bucket}/out")
+    sign(f"{bucket}/out", kind="extract")
     commit_unit(f"{bucket}/out", "aa01", [Member("/m/walk.wav")])
     assert run(f"{bucket}/out", "--to", f"{bucket}/to")[0] == 0
     target = place(f"{bucket}/to")
