@@ -1,6 +1,6 @@
 """What a query costs: encode once, decode many, on this machine, in one run.
 
-    python bench/model_cost.py [--model mini] [--channels 1] [--windows 12]
+    python bench/model_cost.py [--model mini] [--channels 1] [--rate 32000] [--windows 12]
 
 Times one minute and a half of noise through the engine of the pipeline (gate open, cross-fade and inverse transform
 included, decoding and FLAC not), for catalogs of 1, 8 and 32 queries, alternating, and prints the best of three rounds.
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of a query.")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--channels", type=int, default=1)
+    parser.add_argument("--rate", type=int, help="of the samples, in Hz; default: the network's own")
     parser.add_argument("--windows", type=int, default=12)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
@@ -46,16 +47,17 @@ def main() -> None:
     for _ in range(3):
         for count in COUNTS:
             engine = StemEngine(model, Condition(embedding[:count]), [0.0] * count, gate=False, window_batch=2)
-            grid = engine.grid_at(engine.sample_rate)
+            rate = arguments.rate or engine.sample_rate
+            grid = engine.grid_at(rate)
             samples = grid.hop * arguments.windows - grid.fade
             noise = np.random.default_rng(0).standard_normal((arguments.channels, samples)).astype(np.float32) * 0.1
             began = time.perf_counter()
-            for _ in engine.stretches(noise, 0, 0, samples, Coverage()):
+            for _ in engine.stretches(noise, 0, 0, samples, Coverage(), rate):
                 continue
             best[count] = min(best[count], time.perf_counter() - began)
-    seconds = samples / engine.sample_rate
+    seconds = samples / rate
     print(
-        f"{seconds:.0f} s of audio, {arguments.channels} channel(s), "
+        f"{seconds:.0f} s of audio at {rate} Hz, {arguments.channels} channel(s), "
         f"{torch.get_num_threads()} threads, model {model.signature}"
     )
     for count in COUNTS:

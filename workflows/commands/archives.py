@@ -1,0 +1,159 @@
+"""Commands that listen to archives: `extract` and `mine`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from workflows.commands.endings import fail, run, wrong_use
+from workflows.commands.options import (
+    Address,
+    CatalogName,
+    Channels,
+    Device,
+    DryRun,
+    Json,
+    ModelName,
+    Rate,
+    RetryFailed,
+    Sources,
+    Threshold,
+    UcsList,
+    UnitSeconds,
+    Workers,
+)
+
+
+def extract(
+    sources: Sources,
+    catalog: CatalogName,
+    out: Annotated[str, typer.Option(help="where the dataset goes: a directory or any fsspec URL")],
+    model: ModelName = "mini",
+    device: Device = "auto",
+    threshold: Threshold = None,
+    no_gate: Annotated[
+        bool, typer.Option("--no-gate", help="separate every query in every window that is not silent")
+    ] = False,
+    rate: Rate = "model",
+    channels: Channels = "source",
+    residual: Annotated[bool, typer.Option("--residual", help="one more stem: what no query took")] = False,
+    exclusive: Annotated[
+        bool,
+        typer.Option("--exclusive", help="queries share the mixture: stems and residual (included) add up to it"),
+    ] = False,
+    unit_seconds: UnitSeconds = 600.0,
+    workers: Workers = None,
+    retry_failed: RetryFailed = False,
+    address: Address = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Separate every query of a catalog from every source, into a Parquet dataset. Give the same command again to
+    resume."""
+    from operators.settings import ExtractSettings
+
+    settings = _checked(
+        ExtractSettings, model=model, gate=not no_gate, threshold=threshold, rate=rate, channels=channels,
+        residual=residual or exclusive, exclusive=exclusive,
+    )  # fmt: skip
+    _work(
+        settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device,
+        unit_seconds=unit_seconds, workers=workers, retry_failed=retry_failed, address=address,
+    )  # fmt: skip
+
+
+def mine(
+    sources: Sources,
+    catalog: CatalogName,
+    out: Annotated[str, typer.Option(help="where the library goes: a directory or any fsspec URL")],
+    model: ModelName = "mini",
+    device: Device = "auto",
+    threshold: Threshold = None,
+    rate: Rate = "model",
+    channels: Channels = "source",
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="queries share the mixture: what two of them hear is divided")
+    ] = False,
+    min_seconds: Annotated[float, typer.Option(help="shorter activity is no event, 0.1 to 5")] = 0.2,
+    max_event_seconds: Annotated[int, typer.Option(help="longer activity is cut at multiples of it, 1 to 40")] = 30,
+    padding: Annotated[float, typer.Option(help="seconds kept before and after an event, 0 to 5")] = 0.25,
+    fade: Annotated[float, typer.Option(help="seconds of fade-in and fade-out, 0 to 5")] = 0.05,
+    ucs_list: UcsList = None,
+    unit_seconds: UnitSeconds = 600.0,
+    workers: Workers = None,
+    retry_failed: RetryFailed = False,
+    address: Address = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Find every event of a catalog's queries, separated, ranked and measured: a library of sounds. Give the same
+    command again to resume."""
+    from operators.settings import MineSettings
+
+    settings = _checked(
+        MineSettings, model=model, threshold=threshold, rate=rate, channels=channels, exclusive=exclusive,
+        min_seconds=min_seconds, max_event_seconds=max_event_seconds, padding_seconds=padding, fade_seconds=fade,
+    )  # fmt: skip
+    _work(
+        settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device, ucs_list=ucs_list,
+        unit_seconds=unit_seconds, workers=workers, retry_failed=retry_failed, address=address,
+    )  # fmt: skip
+
+
+def _checked(settings: Any, **values: Any) -> Any:
+    """The settings, or an end with a sentence about the first value that is out of range."""
+    from pydantic import ValidationError
+
+    try:
+        return settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        option = "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        wrong_use(f"--{option} is {first['input']}: {said}" if option else said)
+
+
+def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
+    """Run a job of extract or mine, or estimate it."""
+    from workflows.extract import ExtractJob
+
+    job = ExtractJob(settings=settings, **asked)
+    if job.device not in ("auto", "cpu", "cuda"):
+        wrong_use(f"--device is {job.device!r}; choose auto, cpu or cuda")
+    if not 1.0 <= job.unit_seconds <= 600.0:
+        wrong_use(f"--unit-seconds is {job.unit_seconds:g}; give a number from 1 to 600")
+    if job.workers is not None and job.workers < 1:
+        wrong_use(f"--workers is {job.workers}; give at least 1")
+    if dry_run:
+        from workflows.dry_run import dry_run as estimate
+        from workflows.dry_run import print_estimate
+
+        print_estimate(run(lambda: estimate(job)), as_json=as_json)
+        return
+    summary = run(lambda: _separate(job, as_json))
+    if summary.lost:
+        fail(
+            f"{summary.lost} units were not committed; the reasons stand above. Run the same command again to try them."
+        )
+
+
+def _separate(job: Any, as_json: bool) -> Any:
+    from rich.console import Console
+
+    from workflows.extract import extract as run_extract
+    from workflows.progress import JsonProgress, TextProgress
+    from workflows.report import report as write_report
+
+    console = Console(stderr=as_json)
+    summary = run_extract(job, JsonProgress() if as_json else TextProgress(console))
+    page = write_report(job.out)
+    if not as_json:
+        rate = summary.gate_skip_rate
+        skipped = "" if rate is None else f", the gate skipped {rate:.0%} of the (window, query) pairs"
+        of_stems = "" if job.settings.kind == "mine" else f"{summary.stems} stems with "
+        found = f"{of_stems}{summary.events} events"
+        spent = f"{summary.seconds / 60:.1f} minutes of audio in {summary.wall_seconds:.0f} s"
+        console.print(f"{found} from {spent}{skipped}", highlight=False, soft_wrap=True)
+        console.print(f"dataset: {job.out}\nreport:  {page}", markup=False, highlight=False, soft_wrap=True)
+    return summary

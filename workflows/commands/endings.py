@@ -1,0 +1,53 @@
+"""How a command ends: errors that a person can act on become one sentence and an exit code.
+
+Exit codes: 0 all done (bad sources included, and counted), 1 the job failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import typer
+
+
+def run(work: Any) -> Any:
+    """The result of `work`; errors that a person can act on become one message and an exit code."""
+    from model.checkpoint import CheckpointError
+    from operators.catalog import CatalogError
+    from operators.dataset import SignatureError
+    from operators.export_selection import ExportError
+    from operators.failure import SourceFailure
+    from operators.manifest_rows import ManifestError
+    from operators.search import NothingToSearchError, SearchError
+    from operators.sources import SourcesNotFoundError
+    from workflows.cluster import ClusterError
+    from workflows.evaluate import ListError
+
+    try:
+        return work()
+    except (
+        CatalogError,
+        ExportError,
+        ListError,
+        ManifestError,
+        SearchError,
+        SignatureError,
+        SourcesNotFoundError,
+    ) as error:
+        wrong_use(str(error))
+    except (CheckpointError, ClusterError, NothingToSearchError, SourceFailure, OSError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted; run the same command again to go on where it stopped", code=130)
+
+
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """End with a sentence on standard error."""
+    print(f"soundquarry: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def wrong_use(message: str) -> NoReturn:
+    """End because of what was asked for."""
+    fail(message, code=2)
