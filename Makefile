@@ -41,7 +41,7 @@ format: setup  ## let ruff put the code in order
 	$(PY) -m ruff format .
 
 bench: setup  ## speed and memory on this machine; the other files of bench/ say in their first lines what they need
-	@set -e; for file in model_cost near_duplicates peak_memory; do echo "== bench/$$file.py"; $(PY) bench/$$file.py $(ARGS); done
+	@set -e; for file in model_cost peak_memory; do echo "== bench/$$file.py"; $(PY) bench/$$file.py $(ARGS); done
 
 clean:  ## remove .venv, caches and the demo's output
 	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

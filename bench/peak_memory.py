@@ -1,8 +1,8 @@
 """Peak memory of a run against the length of its file: all processes and the object store.
 
-    python bench/peak_memory.py [--hours 1 10] [--catalog FILE] [--folder DIR]
+    python bench/peak_memory.py [--hours 1 10] [--catalog FILE] [--folder DIR] [--command "extract --exclusive"]
 
-Makes files of coloured noise with ffmpeg, extracts each with the given catalog, and samples the proportional set
+Makes files of coloured noise with ffmpeg, runs the command on each with the given catalog, and samples the proportional set
 size (shared memory counted once) of the whole process tree four times a second. The peak must not grow with the
 length of the file.
 """
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=None, help="where files and datasets go; default: a temporary one"
     )
+    parser.add_argument("--command", default="extract", help="extract or mine, with further options")
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soundquarry-memory-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +43,8 @@ def main() -> None:
         media = noise(folder / f"noise_{hours:g}h.flac", hours)
         out = folder / f"out_{hours:g}h"
         shutil.rmtree(out, ignore_errors=True)
-        peak, seconds = peak_of(
-            [sys.executable, "-m", "workflows.cli", "extract", str(media), "--catalog", catalog, "--out", str(out)]
-        )
+        command = [*arguments.command.split(), str(media), "--catalog", catalog, "--out", str(out)]
+        peak, seconds = peak_of([sys.executable, "-m", "workflows.cli", *command])
         peaks.append(peak)
         print(
             f"{hours:5g} h: peak {peak / GIB:.2f} GiB, {seconds:.0f} s, {hours * 3600 / seconds:.1f} x real time",
