@@ -2,9 +2,9 @@
 
     python bench/peak_memory.py [--hours 1 10] [--catalog FILE] [--folder DIR] [--command "extract --exclusive"]
 
-Makes files of coloured noise with ffmpeg, runs the command on each with the given catalog, and samples the proportional set
-size (shared memory counted once) of the whole process tree four times a second. The peak must not grow with the
-length of the file.
+Makes files of coloured noise with ffmpeg, runs the command on each with the given catalog, and samples the
+proportional set size (shared memory counted once) of the whole process tree four times a second. The peak must not
+grow with the length of the file.
 """
 
 from __future__ import annotations

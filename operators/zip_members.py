@@ -18,6 +18,7 @@ from operators.archive_slice import Extent, Packing
 LOCAL_HEADER_BYTES: Final = 30  # without the name and the extra field that follow
 _SIGNATURE: Final = b"PK\x03\x04"
 _ENCRYPTED: Final = 0x1
+_NAME_IS_UTF8: Final = 0x800
 _PACKINGS: Final[dict[int, Packing]] = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 _METHODS: Final = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 98: "ppmd"}
 
@@ -42,7 +43,7 @@ def zip_members(file: IO[bytes]) -> Iterator[tuple[str, Extent | Unreadable]]:
         for info, end in zip(members, ends, strict=True):
             is_link = stat.S_ISLNK(info.external_attr >> 16)
             if not info.is_dir() and not is_link and archive.getinfo(info.filename) is info:
-                yield info.filename, _place(info, end)
+                yield _name(info), _place(info, end)
 
 
 def data_offset(header: bytes, header_offset: int) -> int:
@@ -51,6 +52,17 @@ def data_offset(header: bytes, header_offset: int) -> int:
         raise zipfile.BadZipFile(f"no member begins at byte {header_offset}")
     name_bytes, extra_bytes = struct.unpack("<HH", header[26:30])
     return header_offset + LOCAL_HEADER_BYTES + int(name_bytes) + int(extra_bytes)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The member's name. Without the flag that says UTF-8 Python reads code page 437, which is what old DOS programs
+    wrote; `zip` on Linux and macOS leave the flag out and write UTF-8 all the same."""
+    if info.flag_bits & _NAME_IS_UTF8 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:  # code page 437 indeed
+        return info.filename
 
 
 def _place(info: zipfile.ZipInfo, end: int) -> Extent | Unreadable:

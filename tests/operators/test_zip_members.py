@@ -68,6 +68,17 @@ def test_name_without_the_utf8_flag_is_read_as_fsspec_reads_it(tmp_path: Path) -
         assert file.read() == SOUND == bytes_of(source, tmp_path)
 
 
+def test_name_in_utf8_without_the_flag_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """As `zip` on Linux and macOS write it."""
+    name = "é 日本.wav"
+    bare = "x" * len(name.encode())
+    data = zip_of([(f"{bare[:-4]}.wav", SOUND)], deflated=True).replace(bare[:-4].encode(), name.encode()[:-4])
+    (source,) = listed(tmp_path / "x.zip", data)
+    assert source.uri == f"zip://{name}::{tmp_path}/x.zip"
+    assert bytes_of(source, tmp_path) == SOUND
+    assert list(list_sources([source.uri])) == [source]
+
+
 def test_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:
     (source,) = listed(tmp_path / "x.zip", b"#!/bin/sh\n" * 7 + zip_of([("a.wav", SOUND)], deflated=True))
     assert bytes_of(source, tmp_path) == SOUND
