@@ -195,7 +195,7 @@ def _ranked_by_library(out_uri: str, files: list[ExportFile], no_duplicates: boo
     if not table.exists():
         raise ExportError(f"{table.uri} is missing, which ranks the events: give the same `mine` again")
     with table.fs.open(table.path, "rb") as raw:
-        columns = pq.read_table(raw, columns=["stem_id", "rank", "duplicate_of"])
+        columns = pq.ParquetFile(raw).read(columns=["stem_id", "rank", "duplicate_of"])
     told = {row["stem_id"]: (row["rank"], row["duplicate_of"]) for row in columns.to_pylist()}
     unknown = [file.head.stem_id for file in files if file.head.stem_id not in told]
     if unknown:

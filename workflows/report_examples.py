@@ -124,7 +124,7 @@ def _rows(out_uri: str, unit_id: str) -> list[dict[str, Any]]:
     file = place(unit_path(out_uri, unit_id))
     try:
         with file.fs.open(file.path, "rb") as handle:
-            rows: list[dict[str, Any]] = pq.read_table(handle, columns=_COLUMNS).to_pylist()
+            rows: list[dict[str, Any]] = pq.ParquetFile(handle).read(columns=_COLUMNS).to_pylist()
             return rows
     except (pa.ArrowException, OSError, KeyError):
         return []  # `verify` tells what is wrong with it
