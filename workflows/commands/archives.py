@@ -109,9 +109,17 @@ def _checked(settings: Any, **values: Any) -> Any:
         return settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
-        option = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        wrong_use(f"--{option} is {first['input']}: {said}" if option else said)
+    if not first["loc"]:
+        wrong_use(first["msg"].removeprefix("Value error, "))
+    name = str(first["loc"][0])
+    choices = first.get("ctx", {}).get("expected", "").replace("'", "")
+    bounds = [getattr(rule, bound) for rule in settings.model_fields[name].metadata for bound in ("ge", "le")
+              if hasattr(rule, bound)]  # fmt: skip
+    option = name.removesuffix("_seconds") if name in ("padding_seconds", "fade_seconds") else name
+    given = f"--{option.replace('_', '-')} is {first['input']}"
+    wrong_use(
+        f"{given}; choose {choices}" if choices else f"{given}; give a number from {bounds[0]:g} to {bounds[1]:g}"
+    )
 
 
 def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
