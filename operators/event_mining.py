@@ -7,6 +7,7 @@ track-absolute multiples of it, so the cuts do not depend on units either; all p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,7 +21,7 @@ from operators.settings import MineSettings
 from operators.stem_engine import Coverage, StemEngine
 from operators.stretches import Samples, Stretch, mono_of
 
-STRETCH_SECONDS: Final = 10
+LOOK_EVERY_SECONDS: Final = 10
 """Stems are looked at this often: what is held per query is an event, its padding, and this."""
 
 
@@ -77,7 +78,7 @@ class EventMiner:
     def __init__(self, engine: StemEngine, settings: MineSettings, thresholds: Sequence[float]) -> None:
         self.engine, self.thresholds = engine, thresholds
         self.longest = settings.max_event_seconds * BINS_PER_SECOND
-        self.shortest = round(settings.min_seconds * BINS_PER_SECOND)
+        self.shortest = math.ceil(settings.min_seconds * BINS_PER_SECOND - 1e-9)
         self.padding_seconds, self.fade_seconds = settings.padding_seconds, settings.fade_seconds
 
     def events(
@@ -90,9 +91,8 @@ class EventMiner:
         """
         run = _Run(self, samples, first, span, sample_rate)
         looked = Coverage()
-        low = span.low // sample_rate * sample_rate  # bins are counted from a whole second
         for finished in self.engine.finished(
-            samples, first, low, span.high, looked, sample_rate, stretch_seconds=STRETCH_SECONDS
+            samples, first, run.low, span.high, looked, sample_rate, stretch_seconds=LOOK_EVERY_SECONDS
         ):
             yield from run.take(finished.stop, finished.stretches)
             if run.is_complete(finished.stop):
@@ -105,7 +105,7 @@ class _Run:
 
     def __init__(self, miner: EventMiner, samples: Samples, first: int, span: Range, sample_rate: int) -> None:
         self.miner, self.samples, self.first, self.span, self.rate = miner, samples, first, span, sample_rate
-        self.low = span.low // sample_rate * sample_rate
+        self.low = span.low // sample_rate * sample_rate  # bins are counted from a whole second
         self.low_bin = self.low // sample_rate * BINS_PER_SECOND
         self.padding = round(miner.padding_seconds * sample_rate)
         self.known = self.low
@@ -115,8 +115,9 @@ class _Run:
         """Hand out the events that are certain now that everything before sample `stop` is."""
         by_query = {stretch.query: stretch for stretch in stretches}
         start, self.known = self.known, stop
+        level = level_per_bin(stretches[0].mixture, self.rate) if stretches else None
         for query, listening in enumerate(self.queries):
-            self._listen(listening, by_query.get(query), query, start)
+            self._listen(listening, by_query.get(query), level, query, start)
             pending = []
             for part, is_final in self._parts(listening):
                 if is_final:
@@ -137,28 +138,40 @@ class _Run:
         return self.span.start <= max(bin * self.rate // BINS_PER_SECOND, self.span.low) < self.span.stop
 
     def _undecided(self, listening: _Listening) -> int | None:
-        """First bin of a run that goes on and may still grow long enough to be cut within the unit, if there is one."""
+        """The first bin at which an event of the unit may still begin in activity that goes on, besides those that
+        `_parts` tells of.
+
+        A run that is no longer than an event may yet be cut anywhere in it, a longer one at the next multiple.
+        """
+        longest, shortest = self.miner.longest, self.miner.shortest
         for start, stop in runs_of(listening.active)[-1:]:
-            is_open = self.known < self.span.high and len(listening.active) - stop < CLOSE_BINS
-            begins = (self.low_bin + start) * self.rate // BINS_PER_SECOND
-            if is_open and stop - start <= self.miner.longest and begins < self.span.stop:
-                return self.low_bin + start
+            if self.known == self.span.high or len(listening.active) - stop >= CLOSE_BINS:
+                continue
+            first, last = self.low_bin + start, self.low_bin + stop
+            if last - first > longest:
+                next_cut = ((last - shortest) // longest + 1) * longest
+                first = max(next_cut, -(-(first + shortest) // longest) * longest)
+            if first * self.rate // BINS_PER_SECOND < self.span.stop:
+                return first
         return None
 
-    def _listen(self, listening: _Listening, stretch: Stretch | None, query: int, start: int) -> None:
+    def _listen(
+        self,
+        listening: _Listening,
+        stretch: Stretch | None,
+        mixture_dbfs: NDArray[np.float32] | None,
+        query: int,
+        start: int,
+    ) -> None:
         """Add what lies in [start, known): a stretch, or nothing where the gate was closed."""
         bins = -(-(self.known - start) * BINS_PER_SECOND // self.rate)
         active, activity = np.zeros(bins, np.bool_), np.zeros(bins, np.float32)
-        channels, length = self.samples.shape[0], self.known - start
-        stem = np.zeros((channels, length), np.float32) if stretch is None else stretch.stem
-        if stretch is not None:
-            activity = stretch.activity
-            level = level_per_bin(stretch.stem, self.rate)
-            active = active_bins(
-                activity, level, level_per_bin(stretch.mixture, self.rate), self.miner.thresholds[query]
-            )
+        stem = np.zeros((self.samples.shape[0], self.known - start), np.float32)
+        if stretch is not None and mixture_dbfs is not None:
+            stem, activity = stretch.stem, stretch.activity
+            active = active_bins(activity, level_per_bin(stem, self.rate), mixture_dbfs, self.miner.thresholds[query])
             centres = start + (np.arange(bins) + 0.5) * self.rate / BINS_PER_SECOND
-            active = active & (centres >= self.span.low) & (centres < self.span.high)
+            active &= (centres >= self.span.low) & (centres < self.span.high)
         listening.active = np.concatenate([listening.active, active])
         listening.activity = np.concatenate([listening.activity, activity])
         listening.stem.append(stem)
@@ -182,13 +195,14 @@ class _Run:
         return parts
 
     def _event(self, query: int, listening: _Listening, part: Part) -> Stretch:
-        """The event's audio with its padding, faded in and out."""
+        """The event with its padding."""
         begin, end = (bin * self.rate // BINS_PER_SECOND for bin in (part.start, part.stop))
         begin, end = max(begin, self.span.low), min(end, self.known)
         left, right = max(begin - self.padding, self.span.low), min(end + self.padding, self.known)
         listening.stem = [np.concatenate(listening.stem, axis=1)]
         held = listening.held_from
-        stem = listening.stem[0][:, left - held : right - held] * self._fades(right - left)
+        assert held <= left, "an event's stem was let go of too early"
+        stem = listening.stem[0][:, left - held : right - held].copy()
         activity = listening.activity[part.start - self.low_bin : part.stop - self.low_bin]
         presence = float(activity.max())
         inside = stem[:, begin - left : end - left]
@@ -204,6 +218,7 @@ class _Run:
             events=(Event(max(part.start / BINS_PER_SECOND, begin / self.rate), end / self.rate, presence),),
             continued=part.continued,
             core=(begin - left, end - left),
+            fade=round(self.miner.fade_seconds * self.rate),
         )
 
     def _best(self, activity: NDArray[np.float32]) -> slice:
@@ -213,14 +228,6 @@ class _Run:
         sums = np.convolve(activity, np.ones(min(bins, len(activity))), mode="valid")
         start = int(sums.argmax()) * self.rate // BINS_PER_SECOND
         return slice(start, start + window_seconds * self.rate)
-
-    def _fades(self, length: int) -> Samples:
-        """Raised cosine at both ends, ones in between."""
-        fade = min(round(self.miner.fade_seconds * self.rate), length // 2)
-        gain = np.ones(length, np.float32)
-        ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(fade, 1))
-        gain[:fade], gain[length - fade :] = ramp, ramp[::-1]
-        return gain
 
     def _forget(self, listening: _Listening, pending: Sequence[Part]) -> None:
         """Let go of the stem before the first event that may still come, less its padding."""

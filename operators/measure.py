@@ -142,10 +142,18 @@ def energy_ratio_db(stem: Samples, mixture: Samples) -> float | None:
     return max(FLOOR_DB, 10 * math.log10(of_stem / of_mixture)) if of_stem else FLOOR_DB
 
 
-def measure(stem: Samples, mixture: Samples, sample_rate: int, *, core: tuple[int, int] | None = None) -> Measures:
+def measure(
+    stem: Samples,
+    mixture: Samples,
+    sample_rate: int,
+    *,
+    core: tuple[int, int] | None = None,
+    audio: Samples | None = None,
+) -> Measures:
     """Peak, loudness and energy ratios of a stem stretch; `stem, mixture: float32[C, T]` of the same shape.
 
-    The ratios are those of the samples `core` [start, stop), None: of all.
+    The ratios are those of the samples `core` [start, stop), None: of all. Peak and loudness are those of `audio`, what
+    is kept of the stem, None: the stem as it is.
 
     A minute of stereo at 32 kHz takes about 32 ms on one core. Raises ValueError for NaN or infinity, and for shapes
     that differ.
@@ -155,9 +163,10 @@ def measure(stem: Samples, mixture: Samples, sample_rate: int, *, core: tuple[in
     start, stop = core or (0, stem.shape[1])
     of_event, around = stem[:, start:stop], mixture[:, start:stop]
     ratio = energy_ratio_db(of_event, around)  # first: it refuses NaN
+    audio = stem if audio is None else audio
     return Measures(
-        peak_dbfs=peak_dbfs(stem),
-        loudness_lufs=loudness_lufs(stem, sample_rate),
+        peak_dbfs=peak_dbfs(audio),
+        loudness_lufs=loudness_lufs(audio, sample_rate),
         energy_ratio_db=ratio,
         residual_ratio_db=energy_ratio_db(around - of_event, around),
     )

@@ -59,9 +59,10 @@ def coverage_records(
     *,
     span: tuple[int, int],
     sample_rate: int,
+    unkept: str = "too_quiet",
 ) -> list[CoverageRecord]:
     """One record per query for the `span` [start, stop) in samples; `stems` rows were written per query, and, in the
-    last place, of the residual."""
+    last place, of the residual. `unkept`: the outcome where windows passed the gate and no row came of them."""
     presence = _presence(looked, len(catalog.queries))
     starts = [round(start / sample_rate, 6) for start in looked.starts]
     residual = CoverageRecord(
@@ -94,7 +95,7 @@ def coverage_records(
             presence_max=float(presence[:, row].max(initial=0.0)),
             window_starts=starts,
             window_presence=[round(float(p), 4) for p in presence[:, row]],
-            outcome="present" if stems[row] else "too_quiet" if passed[:, row].any() else "not_present",
+            outcome="present" if stems[row] else unkept if passed[:, row].any() else "not_present",
             stems=int(stems[row]),
         )
         for row, query in enumerate(catalog.queries)

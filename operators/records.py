@@ -55,7 +55,7 @@ class CoverageRecord(_Record):
     presence_max: float
     window_starts: list[float]
     window_presence: list[float]
-    outcome: str = Field(description="present, not_present or too_quiet; what failed was not looked at")
+    outcome: str = Field(description="present, not_present, too_quiet or no_event; what failed was not looked at")
     stems: int
 
 

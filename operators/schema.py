@@ -199,7 +199,7 @@ COVERAGE_SCHEMA: Final = pa.schema(
         _column("presence_max", pa.float32(), "highest presence"),
         _column("window_starts", pa.list_(pa.float64()), "start of every window's kept part, in seconds"),
         _column("window_presence", pa.list_(pa.float32()), "presence of every window"),
-        _column("outcome", pa.string(), "present, not_present or too_quiet"),  # what failed: sources.parquet
+        _column("outcome", pa.string(), "present, not_present, too_quiet, or no_event (in a library)"),
         _column("stems", pa.int64(), "stem rows written"),
     ]
 )

@@ -8,6 +8,7 @@ exception.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,8 @@ from operators.stretches import Samples, Stretch
 from operators.unit_file import UnitFileWriter
 
 ENCODING_THREADS = 2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -236,8 +239,9 @@ class SeparateAndCommit:
         tally.pairs += passed.size
         tally.pairs_passed += int(passed.sum())
         return int(per_query.sum()), coverage_records(
-            piece, self.catalog, looked, passed, per_query, span=(start, stop), sample_rate=rate
-        )
+            piece, self.catalog, looked, passed, per_query, span=(start, stop), sample_rate=rate,
+            unkept="no_event" if self.miner else "too_quiet",
+        )  # fmt: skip
 
     def _stretches(
         self, piece: Mapping[str, Any], samples: Samples, span: tuple[int, int], looked: Coverage
@@ -261,6 +265,7 @@ def _failure_of(error: Exception, source_uri: str) -> SourceFailure | None:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         error_class, said = "out_of_memory", f"out of memory ({error}); the next run tries it again"
     elif isinstance(error, ValueError):  # of what measures and encodes: a stem that is NaN, or of an odd shape
+        logger.exception("%s could not be separated", source_uri)
         error_class, said = "not_separable", f"no stems could be made of it ({error}); report it with the source"
     else:
         return None

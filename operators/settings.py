@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -84,11 +85,11 @@ class MineSettings(ExtractSettings):
     def kind(self) -> str:
         return "mine"
 
-    def decode_rate(self, model_rate: int) -> int | None:
-        """The rate in Hz that tracks are decoded at, None for their own."""
-        return model_rate if self.rate == "model" else None
-
     @property
     def look_seconds(self) -> int:
-        """Far enough to see where an event that crosses a border begins, how long it is, and its padding."""
-        return self.max_event_seconds + int(self.min_seconds + self.padding_seconds) + 2
+        """Far enough to see where an event that crosses a border begins, and where it ends, with its padding.
+
+        A first part may be longer than `max_event_seconds` by `min_seconds`, and as much more must be known before its
+        cut is certain; holes of up to 0.4 s are closed.
+        """
+        return self.max_event_seconds + math.ceil(2.0 * self.min_seconds + self.padding_seconds + 0.4) + 1

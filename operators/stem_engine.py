@@ -23,7 +23,15 @@ from model.mask_sharing import exclusive_masks, residual_mask
 from model.separator import Condition, Features, Mask, Separator
 from model.window_grid import Window, WindowGrid
 from operators.event_spans import BINS_PER_SECOND, to_bins
-from operators.stretches import RESIDUAL, STRETCH_SECONDS, Finished, Samples, Stretch, StretchAssembler, cancels
+from operators.stretches import (
+    RESIDUAL,
+    Finished,
+    Samples,
+    Stretch,
+    StretchAssembler,
+    cancels,
+    stretch_seconds_for,
+)
 
 SILENCE: Final = 10.0 ** (-90.0 / 20.0)
 """A window whose peak is below -90 dBFS is digital silence: the network never sees it."""
@@ -119,15 +127,17 @@ class StemEngine:
         coverage: Coverage,
         sample_rate: int | None = None,
         *,
-        stretch_seconds: int = STRETCH_SECONDS,
+        stretch_seconds: int | None = None,
     ) -> Iterator[Finished]:
         """Everything of [start, stop) of a track, a stretch at a time, as soon as it is final; `samples` [C, T] at
         `sample_rate` (None: the network's) begins at sample `first` of the track.
 
         What was looked at is appended to `coverage`. Samples that windows need beyond `samples` are taken as silence.
-        Windows are separated only as far as the iterator is read.
+        Windows are separated only as far as the iterator is read. `stretch_seconds`: None for what memory allows.
         """
         rate = sample_rate or self.sample_rate
+        stems = len(self.condition) + self.residual
+        stretch_seconds = stretch_seconds or stretch_seconds_for(samples.shape[0], rate, stems)
         grid = self.grid_at(rate)
         assembler = StretchAssembler(
             grid, rate, samples, first, start, stop,
@@ -156,8 +166,8 @@ class StemEngine:
         views = [(i, channel) for i, x in enumerate(cut) if loud[i] for channel in _views(x)]
         for single in (False, True):  # windows seen as a mono mix; then channels seen one by one
             part = [view for view in views if (view[1] is not None) == single]
-            if part:
-                self._separate_views(part, cut, rate, heard)
+            for _ in halving(part, max(1, len(part)), lambda some: self._separate_views(some, cut, rate, heard)):
+                continue
         for i, found in enumerate(heard):
             if self.residual and not self.exclusive:
                 found.stems.setdefault(RESIDUAL, cut[i])  # nothing was taken
@@ -167,7 +177,7 @@ class StemEngine:
         return heard
 
     def _separate_views(
-        self, views: list[tuple[int, int | None]], cut: Sequence[Samples], rate: int, heard: Sequence[_Heard]
+        self, views: Sequence[tuple[int, int | None]], cut: Sequence[Samples], rate: int, heard: Sequence[_Heard]
     ) -> None:
         """Encode views once, gate them, decode the pairs that pass; what comes of them goes into `heard`."""
         stacked = np.stack([cut[i] if c is None else cut[i][c : c + 1] for i, c in views])

@@ -67,10 +67,11 @@ class StemRowMaker:
         """The stem row of a stretch, None when it is too quiet to keep. Safe to call from several threads."""
         if not self._is_kept(stretch):
             return None
-        measures = measure(stretch.stem, stretch.mixture, stretch.sample_rate, core=stretch.core)
+        audio = stretch.audio
+        measures = measure(stretch.stem, stretch.mixture, stretch.sample_rate, core=stretch.core, audio=audio)
         end = (stretch.start + stretch.stem.shape[1]) / stretch.sample_rate
         events = self._events(stretch)
-        encoded = encode_flac(stretch.stem, stretch.sample_rate)
+        encoded = encode_flac(audio, stretch.sample_rate)
         query_id, query_text, content, category = self._asked(stretch.query)
         begins = stretch.start if stretch.events is None else [event.start_seconds for event in events]
         identity = [

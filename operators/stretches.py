@@ -24,6 +24,9 @@ TOO_QUIET_DBFS: Final = -70.0
 CANCELLED: Final = 10.0 ** (-13.0 / 10.0)
 """Where the mono mix keeps less than this share of the channels' energy it cancels, and channels are run one by one."""
 
+MOST_OPEN_BYTES: Final = 1 << 30
+"""What the open stretches of all queries may take together: 12 queries of ordinary stereo take 0.2 GB with a minute."""
+
 Samples = NDArray[np.float32]
 
 
@@ -48,6 +51,20 @@ class Stretch:
     """An event that goes on from the one before it."""
     core: tuple[int, int] | None = None
     """The samples of the stem that are the event itself, without padding; None: all of them."""
+    fade: int = 0
+    """Samples over which the audio that is kept fades in and out."""
+
+    @property
+    def audio(self) -> Samples:
+        """The stem as it is kept: faded by a raised cosine at both ends."""
+        fade = min(self.fade, self.stem.shape[1] // 2)
+        if not fade:
+            return self.stem
+        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
+        gain = np.ones(self.stem.shape[1], np.float32)
+        gain[:fade], gain[-fade:] = ramp, ramp[::-1]
+        audio: Samples = self.stem * gain
+        return audio
 
 
 @dataclass(frozen=True)
@@ -147,6 +164,18 @@ class StretchAssembler:
 
     def _bounds(self, index: int) -> tuple[int, int]:
         return max(self.start, index * self.size), min(self.stop, (index + 1) * self.size)
+
+
+def stretch_seconds_for(channels: int, sample_rate: int, stems: int) -> int:
+    """The length of stretches: a minute, or a part of it where so many stems, channels or samples would take too much.
+
+    >>> stretch_seconds_for(2, 32_000, 12), stretch_seconds_for(6, 96_000, 12), stretch_seconds_for(8, 192_000, 100)
+    (60, 30, 5)
+    """
+    for seconds in (60, 30, 15):
+        if seconds * channels * sample_rate * 4 * stems <= MOST_OPEN_BYTES:
+            return seconds
+    return 5
 
 
 def is_audible(stem: Samples) -> bool:

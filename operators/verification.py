@@ -34,7 +34,7 @@ NAMED: Final = 5
 SEARCHABLE: Final = [name for name in STEM_SCHEMA.names if name not in ("audio", "embedding")]
 ROWS_COMPARED: Final = 4096
 STRETCH_SECONDS: Final = 60.0
-RERUN: Final = "run the same extract command again"
+RERUN: Final = "run the same command again"
 
 
 @dataclass(frozen=True)

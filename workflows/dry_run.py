@@ -42,6 +42,9 @@ class Estimate:
     queries: int
     separation_seconds_at_most: float
     output_bytes_at_most: int
+    """If the tracks have `output_channels` and, where stems keep the rate of their source, `output_rate`."""
+    output_rate: int
+    output_channels: int
 
 
 def dry_run(job: ExtractJob) -> Estimate:
@@ -63,6 +66,8 @@ def dry_run(job: ExtractJob) -> Estimate:
         member for unit in units if unit["seconds"] is None for member in unit["members"] if not member["status"]
     ]
     seconds = sum(unit["seconds"] or 0.0 for unit in units)
+    spans = sum(unit["seconds"] is not None for unit in units)  # each looks beyond its borders, if it mines
+    channels = 1 if job.settings.channels == "mono" else 2
     stems = len(catalog.queries) + job.settings.residual
     engine = StemEngine(
         model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False,
@@ -79,8 +84,10 @@ def dry_run(job: ExtractJob) -> Estimate:
         hours=round(seconds / 3600.0, 3),
         already_done=len(committed),
         queries=len(catalog.queries),
-        separation_seconds_at_most=round(seconds * cost, 1),
-        output_bytes_at_most=int(seconds * stems * 2 * rate * FLAC_BYTES_PER_SAMPLE),
+        separation_seconds_at_most=round((seconds + 2 * job.settings.look_seconds * spans) * cost, 1),
+        output_bytes_at_most=int(seconds * stems * channels * rate * FLAC_BYTES_PER_SAMPLE),
+        output_rate=rate,
+        output_channels=channels,
     )
 
 
@@ -99,7 +106,8 @@ def print_estimate(estimate: Estimate, *, as_json: bool) -> None:
         "units": f"{estimate.units}{done}",
         "queries": f"{estimate.queries}",
         "time": f"at most {minutes:.1f} min of separation here for what is probed; the gate saves most of it",
-        "output": f"at most {estimate.output_bytes_at_most / 1e9:.2f} GB for what is probed, as stereo",
+        "output": f"at most {estimate.output_bytes_at_most / 1e9:.2f} GB for what is probed, reckoned at "
+        f"{estimate.output_rate} Hz and {estimate.output_channels} channel{'s'[: estimate.output_channels - 1]}",
     }
     for name, value in lines.items():
         print(f"{name:8} {value}")

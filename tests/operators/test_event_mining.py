@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from model.separator import Condition, Features
 from operators import event_mining
 from operators.event_mining import EventMiner, Range, parts_of
 from operators.event_spans import BINS_PER_SECOND, CLOSE_BINS
+from operators.member import next_border
 from operators.settings import MineSettings
 from operators.stem_engine import Coverage, StemEngine
 from operators.stretches import Stretch
@@ -50,8 +52,8 @@ class LoudIsPresent(CLAPSep):
         return torch.full_like(super().mask_logits(features, condition), 30.0)
 
 
-def miner_of(settings: MineSettings = MINING, network: type[CLAPSep] = LoudIsPresent) -> EventMiner:
-    engine = StemEngine(small_model(network=network), random_condition(1), [0.5], window_batch=2)
+def miner_of(settings: MineSettings = MINING, *, window_batch: int = 2) -> EventMiner:
+    engine = StemEngine(small_model(network=LoudIsPresent), random_condition(1), [0.5], window_batch=window_batch)
     return EventMiner(engine, settings, [0.5])
 
 
@@ -63,18 +65,26 @@ def bursts(active: Sequence[bool], channels: int = 1) -> Samples:
 
 
 def mined(
-    miner: EventMiner, track: Samples, unit_seconds: float, *, clip: tuple[float, float] | None = None
+    miner: EventMiner,
+    track: Samples,
+    unit_seconds: float,
+    *,
+    settings: MineSettings = MINING,
+    rate: int = RATE,
+    clip: tuple[float, float] | None = None,
 ) -> tuple[list[Stretch], Coverage]:
     """The events of all units of a track, as the separating stage would ask for them."""
     length, coverage, events = track.shape[1], Coverage(), list[Stretch]()
-    low, high = (0, length) if clip is None else (round(clip[0] * RATE), round(clip[1] * RATE))
-    look, size = MINING.look_seconds * RATE, round(unit_seconds * RATE)
-    for start in range(low // size * size, high, size):
-        start, stop = max(start, low), min(start + size, high)
-        first = max(0, start - look - 10 * RATE)
-        piece = track[:, first : stop + look + 10 * RATE]
-        span = Range(start, stop, max(low, start - look, 0), min(high, length, stop + look))
-        events += miner.events(piece, first, span, coverage, RATE)
+    low, high = (0, length) if clip is None else (round(clip[0] * rate), min(length, round(clip[1] * rate)))
+    look = settings.look_seconds * rate
+    context = look + 10 * rate
+    start, border = low, next_border(low / rate, unit_seconds)
+    while start < high:
+        stop = min(round(border * rate), high)
+        first = max(0, start - context)
+        span = Range(start, stop, max(low, start - look), min(high, stop + look))
+        events += miner.events(track[:, first : stop + context], first, span, coverage, rate)
+        start, border = stop, next_border(border, unit_seconds)
     return events, coverage
 
 
@@ -87,21 +97,22 @@ def times(events: Sequence[Stretch]) -> Times:
     return sorted(found)
 
 
-def expected(active: Sequence[bool]) -> Times:
-    """What a person would mark: runs, holes below 0.4 s closed, specks dropped, long ones cut at multiples of 6 s."""
+def expected(active: Sequence[bool], settings: MineSettings = MINING) -> Times:
+    """What a person would mark: runs, holes below 0.4 s closed, short ones dropped, long ones cut at multiples."""
     runs: list[list[int]] = []
     for at in np.flatnonzero(active).tolist():
         if runs and at - runs[-1][1] <= CLOSE_BINS - 1:
             runs[-1][1] = at + 1
         else:
             runs.append([at, at + 1])
-    longest = LONGEST_SECONDS * BINS_PER_SECOND
+    longest = settings.max_event_seconds * BINS_PER_SECOND
+    shortest = math.ceil(settings.min_seconds * BINS_PER_SECOND - 1e-9)
     found: Times = []
     for start, stop in runs:
-        if stop - start < 2:
+        if stop - start < shortest:
             continue
-        cuts = [] if stop - start <= longest else [c for c in range(0, stop, longest) if start + 2 <= c <= stop - 2]
-        edges = [start, *cuts, stop]
+        cuts = [cut for cut in range(0, stop, longest) if start + shortest <= cut <= stop - shortest]
+        edges = [start, *(cuts if stop - start > longest else []), stop]
         found += [(low / 10, high / 10, low != start) for low, high in pairwise(edges)]
     return found
 
@@ -112,16 +123,72 @@ def test_the_example_of_the_docstring_runs() -> None:
 
 @st.composite
 def patterns(draw: st.DrawFn) -> list[bool]:
-    """Runs and pauses of every length that matters, up to half a minute in all."""
-    lengths = draw(st.lists(st.sampled_from([1, 2, 3, 4, 5, 9, 20, 59, 60, 61, 62, 119, 121, 150]), max_size=12))
-    return [bool(index % 2) for index, length in enumerate(lengths) for _ in range(length)][:320]
+    """Runs and pauses of every length that matters, up to a minute in all."""
+    lengths = draw(st.lists(st.sampled_from([1, 2, 3, 4, 5, 9, 20, 59, 60, 61, 62, 119, 121, 150, 300]), max_size=12))
+    return [bool(index % 2) for index, length in enumerate(lengths) for _ in range(length)][:600]
+
+
+@st.composite
+def minings(draw: st.DrawFn) -> MineSettings:
+    """Settings in which every border case of cutting occurs."""
+    longest = draw(st.sampled_from([1, 2, 5, 6, 7, 12]))
+    shortest = draw(st.sampled_from([0.1, 0.2, 0.25, 0.9, 2.0, 5.0]).filter(lambda seconds: seconds < longest))
+    padding = draw(st.sampled_from([0.0, 0.05, 0.5, 1.3]))
+    return MineSettings(max_event_seconds=longest, min_seconds=shortest, padding_seconds=padding, fade_seconds=0.1)
 
 
 @settings(max_examples=40, deadline=None)
-@given(patterns(), st.sampled_from([2.0, 3.0, 5.5, 7.3, 600.0]))
-def test_events_are_those_a_person_would_mark_whatever_the_units(active: list[bool], unit_seconds: float) -> None:
-    events, _ = mined(miner_of(), bursts(active), unit_seconds)
-    assert times(events) == expected(active)
+@given(patterns(), minings(), st.sampled_from([2.0, 3.0, 5.5, 7.37, 45.0, 600.0]), st.sampled_from([1, 2, 16]))
+def test_events_are_those_a_person_would_mark_whatever_the_units(
+    active: list[bool], mining: MineSettings, unit_seconds: float, window_batch: int
+) -> None:
+    miner = miner_of(mining, window_batch=window_batch)
+    events, coverage = mined(miner, bursts(active), unit_seconds, settings=mining)
+    assert times(events) == expected(active, mining)
+    assert coverage.starts == [k * 8 * RATE for k in range(-(-len(active) // 80))]
+    for event in events:
+        assert event.stem.shape == event.mixture.shape
+        assert np.abs(event.stem - event.mixture).max() < 1e-4  # its own samples, not those of another time
+
+
+@pytest.mark.parametrize(
+    ("mining", "unit_seconds", "active"),
+    [
+        pytest.param({"max_event_seconds": 7, "min_seconds": 2.0}, 45.0, [(0, 1000)], id="a cut that comes late"),
+        pytest.param({"max_event_seconds": 7, "min_seconds": 2.0}, 5.5, [(0, 1000)], id="a cut behind the border"),
+        pytest.param({"max_event_seconds": 30, "min_seconds": 5.0}, 25.2, [(251, 640)], id="a long first part"),
+        pytest.param({"max_event_seconds": 30, "min_seconds": 5.0}, 25.2, [(251, 670)], id="a long first part, cut"),
+    ],
+)
+def test_long_activity_at_borders_is_cut_once(
+    mining: dict[str, float], unit_seconds: float, active: list[tuple[int, int]]
+) -> None:
+    chosen = MineSettings.model_validate(mining)
+    heard = [any(start <= at < stop for start, stop in active) for at in range(1000)]
+    events, _ = mined(miner_of(chosen), bursts(heard), unit_seconds, settings=chosen)
+    assert times(events) == expected(heard, chosen)
+
+
+@pytest.mark.parametrize("rate", [4001, 4410, 11_025])
+@pytest.mark.parametrize("clip", [None, (3.217, 31.5), (0.05, 99.0)])
+def test_units_of_any_length_agree_at_odd_rates_and_in_clips(rate: int, clip: tuple[float, float] | None) -> None:
+    generator = np.random.default_rng(rate)
+    gate = np.repeat(generator.random(25) < 0.6, generator.integers(1, 40, 25))
+    time = np.arange(len(gate) * rate // 10)
+    tone = 0.4 * np.sign(np.sin(2 * np.pi * 500 * time / rate))
+    track = (tone * gate[np.minimum(time * 10 // rate, len(gate) - 1)])[None].astype(np.float32)
+    whole, looked = mined(miner_of(), track, 600.0, rate=rate, clip=clip)
+    assert len(whole) > 3
+    for unit_seconds in (2.0, 7.37):
+        parts, coverage = mined(miner_of(), track, unit_seconds, rate=rate, clip=clip)
+        assert times(parts) == times(whole)
+        assert coverage.starts == looked.starts
+        for ours, theirs in zip(parts, whole, strict=True):
+            assert (ours.start, ours.core) == (theirs.start, theirs.core)
+            assert np.abs(ours.stem - theirs.stem).max() < 1e-4
+    if clip is not None:
+        assert min(event.start for event in whole) >= round(clip[0] * rate)
+        assert max(event.start + event.stem.shape[1] for event in whole) <= round(clip[1] * rate)
 
 
 def test_cuts_of_units_change_neither_audio_nor_presence() -> None:
@@ -147,14 +214,13 @@ def test_an_event_has_its_padding_and_is_faded_at_both_ends() -> None:
     ((event,), _) = mined(miner_of(), track, 600.0)
     assert (event.start, event.stem.shape) == (round(2.5 * RATE), (1, 2 * RATE))
     assert event.core == (RATE // 2, RATE // 2 + RATE)
-    left, right = event.core
     original = track[:, event.start : event.start + event.stem.shape[1]]
-    assert np.abs(event.stem - original)[:, left:right].max() < 1e-4
-    assert np.abs(event.stem[:, 0]) < 1e-4
-    assert np.abs(event.stem[:, -1]) < 1e-4
+    assert np.abs(event.stem - original).max() < 1e-4  # what is measured
     fade = round(0.1 * RATE)
-    assert np.abs(event.stem - original)[:, fade:-fade].max() < 1e-4
-    assert np.square(event.stem[:, :fade]).sum() < 0.5 * np.square(original[:, :fade]).sum()
+    assert np.abs(event.audio - original)[:, fade:-fade].max() < 1e-4  # what is kept
+    assert np.abs(event.audio[:, 0]) < 1e-4
+    assert np.abs(event.audio[:, -1]) < 1e-4
+    assert np.square(event.audio[:, :fade]).sum() < 0.5 * np.square(original[:, :fade]).sum()
     assert np.array_equal(event.mixture, original)
 
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from model.checkpoint import Calibration
+from operators import verification
 from operators.catalog import Catalog, QuerySpec
 from operators.settings import ExtractSettings, MineSettings
 
@@ -43,7 +44,19 @@ def test_the_hash_follows_what_changes_the_output_and_nothing_else() -> None:
 
 def test_a_library_looks_as_far_as_its_longest_event_and_its_padding() -> None:
     settings = MineSettings(max_event_seconds=20, padding_seconds=1.5, min_seconds=0.5)
-    assert settings.look_seconds >= 20 + 1.5 + 0.5 + 1.0
+    assert settings.look_seconds >= 20 + 2 * 0.5 + 1.5 + 0.4
+    assert MineSettings().look_seconds == 33
+
+
+def test_the_longest_event_with_its_padding_fits_into_a_row() -> None:
+    limits = {name: field.metadata for name, field in MineSettings.model_fields.items()}
+    most = {name: next(rule.le for rule in rules if hasattr(rule, "le")) for name, rules in limits.items() if rules}
+    seconds = most["max_event_seconds"] + 2 * most["min_seconds"] + 2 * most["padding_seconds"]
+    assert seconds <= verification.STRETCH_SECONDS
+
+
+def test_a_library_is_another_kind_with_settings_of_its_own() -> None:
+    settings = MineSettings(max_event_seconds=20)
     assert (settings.kind, ExtractSettings().kind) == ("mine", "extract")
     assert settings.signature()["max_event_seconds"] == 20
 

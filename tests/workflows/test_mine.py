@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as pads
 import pytest
+import soundfile
 from made_media import encode, plain_decode, sample_media
 
 from model.synthesis import synthesise
-from operators.flac import decode_flac
+from operators.probe import probe
 from operators.verification import verify_dataset
 
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
@@ -52,6 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             gains = random.uniform(0.3, 1.0, 2)
             sound[round(start * RATE) :][: len(clip)] += 0.7 * gains * clip[:, None] / np.abs(clip).max()
     encode(folder / "yard.flac", sound.astype(np.float32), RATE, "-sample_fmt", "s32")
+    barks = 0.5 * synthesise("dog", 10.0, 96_000, random)[:, None] * random.uniform(0.3, 1.0, 6)
+    barks += 0.01 * np.sin(2 * np.pi * 30_000 * np.arange(len(barks)) / 96_000)[:, None]
+    encode(folder / "surround.flac", barks.astype(np.float32), 96_000, "-sample_fmt", "s32", "-channel_layout", "5.1")
     (folder / "catalog.yaml").write_text(CATALOG)
     return folder
 
@@ -73,18 +77,26 @@ def test_units_of_any_length_give_the_same_library(folder: Path, tmp_path: Path)
 
 
 def test_exclusive_stems_and_residual_at_the_sources_rate_are_the_source(folder: Path, tmp_path: Path) -> None:
-    run("extract", folder / "yard.flac", folder / "catalog.yaml", tmp_path, "--exclusive", "--rate", "source")
-    source = plain_decode(folder / "yard.flac", 2, rate=RATE).T
-    total = np.zeros_like(source)
-    rows = rows_of(tmp_path)
-    for row in rows:
-        samples, rate = decode_flac(row["audio"]["bytes"], row["gain_db"])
-        assert rate == row["sample_rate"] == RATE
-        start = round(row["start_seconds"] * rate)
-        total[:, start : start + samples.shape[1]] += samples
-    assert {row["query_id"] for row in rows} >= {"dog", "residual"}
-    assert 10 * np.log10(np.square(total - source).mean() / np.square(source).mean()) < -80
-    assert [f for f in verify_dataset(str(tmp_path), decode=True).findings if not f.harmless] == []
+    """Exported, and of 44.1 kHz stereo as of 96 kHz surround with sound above the network's band."""
+    out, files = tmp_path / "out", tmp_path / "files"
+    run("extract", folder, folder / "catalog.yaml", out, "--exclusive", "--rate", "source")
+    assert [f for f in verify_dataset(str(out), decode=True).findings if not f.harmless] == []
+    exported = subprocess.run(
+        [*SOUNDQUARRY, "export", str(out), "--to", str(files)], capture_output=True, text=True, check=False
+    )
+    assert exported.returncode == 0, exported.stderr
+    for name, rate, channels, layout in (("yard", RATE, 2, "stereo"), ("surround", 96_000, 6, "5.1")):
+        source = plain_decode(folder / f"{name}.flac", channels, rate=rate)
+        stems = sorted((files / name).glob("*.wav"))
+        assert {stem.stem for stem in stems} >= {"dog", "residual"}
+        total = np.zeros_like(source)
+        for stem in stems:
+            samples, own_rate = soundfile.read(stem, dtype="float32", always_2d=True)
+            assert (own_rate, samples.shape) == (rate, source.shape)
+            total += samples
+        assert 10 * np.log10(np.square(total - source).mean() / np.square(source).mean()) < -80
+        (track,) = probe(f"file:{stems[0]}", str(stems[0]))
+        assert (track.sample_rate, track.channels, track.channel_layout) == (rate, channels, layout)
 
 
 def test_a_category_that_the_list_does_not_know_is_refused_before_anything_is_done(

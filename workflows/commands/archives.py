@@ -108,18 +108,22 @@ def _checked(settings: Any, **values: Any) -> Any:
     try:
         return settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-    if not first["loc"]:
-        wrong_use(first["msg"].removeprefix("Value error, "))
-    name = str(first["loc"][0])
-    choices = first.get("ctx", {}).get("expected", "").replace("'", "")
-    bounds = [getattr(rule, bound) for rule in settings.model_fields[name].metadata for bound in ("ge", "le")
-              if hasattr(rule, bound)]  # fmt: skip
+        wrong_use(_out_of_range(settings, error.errors()[0]))
+
+
+def _out_of_range(settings: Any, found: Any) -> str:
+    """What is wrong with the value of an option, and what it may be."""
+    if not found["loc"]:
+        return str(found["msg"].removeprefix("Value error, "))
+    name = str(found["loc"][0])
     option = name.removesuffix("_seconds") if name in ("padding_seconds", "fade_seconds") else name
-    given = f"--{option.replace('_', '-')} is {first['input']}"
-    wrong_use(
-        f"{given}; choose {choices}" if choices else f"{given}; give a number from {bounds[0]:g} to {bounds[1]:g}"
-    )
+    given = f"--{option.replace('_', '-')} is {found['input']}"
+    choices = found.get("ctx", {}).get("expected", "").replace("'", "")
+    if choices:
+        return f"{given}; choose {choices}"
+    rules = settings.model_fields[name].metadata
+    low, high = (next(getattr(rule, bound) for rule in rules if hasattr(rule, bound)) for bound in ("ge", "le"))
+    return f"{given}; give a number from {low:g} to {high:g}"
 
 
 def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
