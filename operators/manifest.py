@@ -22,9 +22,10 @@ from operators.media_names import extension
 KNOWN_COLUMNS: Final = frozenset({"uri", "start", "end", "track", "tags"})
 LONGEST_SECONDS: Final = 1e7  # 115 days: no recording is longer, and seconds stay exact to the sample
 SHORTEST_SECONDS: Final = 1e-3
-# Tags become arguments of ffmpeg (export), of which one may be 128 KiB long and all together 2 MiB.
+# Export hands all tags of a source to ffmpeg as one argument, which Linux limits to 128 KiB.
 MAX_TAGS: Final = 200
 MAX_TAG_CHARACTERS: Final = 1_000
+MAX_TAGS_BYTES: Final = 100_000
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LAST_TRACK: Final = 2**31 - 1  # of the schema's integers
 
@@ -142,7 +143,7 @@ def _column_tags(where: str, row: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_tags(where: str, tags: Sequence[str]) -> None:
     if len(tags) > MAX_TAGS:
-        _refuse(where, "tags", f"{len(tags)} of them", f"are more than {MAX_TAGS}; leave columns or words out")
+        _refuse(where, "number of tags", len(tags), f"is more than {MAX_TAGS}; leave columns or words out")
     for tag in tags:
         if not _is_text(tag):
             _refuse(where, "tag", tag, "is not text that a table can hold; correct it")
@@ -152,6 +153,9 @@ def _check_tags(where: str, tags: Sequence[str]) -> None:
         if found := _CONTROL.search(tag):
             said = f"holds the control character U+{ord(found[0]):04X}; take it out, or leave the column out"
             _refuse(where, "tag", tag, said)
+    if (size_bytes := len("; ".join(tags).encode())) > MAX_TAGS_BYTES:
+        said = f"is more than {MAX_TAGS_BYTES}; shorten them, or leave some out"
+        _refuse(where, "bytes of all tags", size_bytes, said)
 
 
 def _is_text(tag: str) -> bool:
