@@ -66,12 +66,12 @@ def place_of(uri: str) -> tuple[Any, str]:
     >>> place_of("/x/a::b.wav")[1]
     '/x/a::b.wav'
     """
-    before, mark, behind = uri.partition("::")
-    if not mark or "://" in behind:
+    before, _, behind = uri.partition("::")
+    if not behind or "://" in behind:
         fs, path = fsspec.core.url_to_fs(uri)
         return fs, path
-    fs, _ = fsspec.core.url_to_fs(before)
-    return fs, fs._strip_protocol(uri)
+    fs, path = fsspec.core.url_to_fs(before)
+    return fs, path.rstrip("/") + uri[len(before.rstrip("/")) :]
 
 
 def uri_of(fs: Any, path: str) -> str:

@@ -82,10 +82,12 @@ def test_stored_archive_of_two_sizes_is_broken(tmp_path: Path, field: int, value
 
 
 def test_stored_archive_whose_header_pushes_it_out_of_the_one_around_it_is_broken(tmp_path: Path) -> None:
-    inner = zip_of([("in.tar", tar_of([("a.wav", SOUND)]))])
-    inner = inner[:28] + struct.pack("<H", 60_000) + inner[30:]  # the length of the local header's extra field
-    sources = listed(tmp_path / "x.tar", tar_of([("mid.zip", inner), ("b.wav", SOUND * 20)]))
-    assert problems(sources) == [("in.tar", "broken_archive"), ("b.wav", None)]
+    tar = tar_of([("a.wav", SOUND)])
+    inner = zip_of([("in.tar", tar)])
+    to_the_neighbour = len(inner) + -len(inner) % 512 + 512 - 30 - len("in.tar")
+    inner = inner[:28] + struct.pack("<H", to_the_neighbour) + inner[30:]  # the length of the header's extra field
+    sources = listed(tmp_path / "x.tar", tar_of([("mid.zip", inner), ("next.tar", tar)]))
+    assert problems(sources) == [("in.tar", "broken_archive"), ("a.wav", None)]
 
 
 def test_nesting_ends_at_a_depth(tmp_path: Path) -> None:

@@ -110,17 +110,17 @@ def test_name_with_colons_is_read_wherever_it_comes_from(tmp_path: Path) -> None
     wav = encode(tmp_path / "in::side" / "a::b.wav", chirp(16_000, 1), 16_000)
     tar = make_tar(tmp_path / "in::side" / "c::d.tar", [("e::f.wav", wav.read_bytes())])
     expected = [str(wav), f"tar://e::f.wav::{tar}"]
-    for pattern in (tmp_path, tmp_path / "*::*", tmp_path / "in::side" / "*"):
+    for pattern in (tmp_path, f"{tmp_path}/in::side/", tmp_path / "*::*", tmp_path / "in::side" / "*"):
         assert uris(pattern) == expected
     assert uris(wav, tar) == uris(*expected) == expected
     pieces = [piece for source in list_sources([str(tmp_path)]) for piece in pieces_of(Decode(), source)]
     assert [(piece["status"], piece["span_samples"]) for piece in pieces] == [("ok", RATE)] * 2
     with for_probing(str(wav), "", 0) as address:
         assert address == f"file:{wav}"
-    memory = f"memory://{tmp_path.name}/a::b.wav"
-    fsspec.filesystem("memory").pipe({f"/{tmp_path.name}/a::b.wav": wav.read_bytes()})
+    memory = f"memory:///{tmp_path.name}/::b.wav"
+    fsspec.filesystem("memory").pipe({f"/{tmp_path.name}/::b.wav": wav.read_bytes()})
     (source,) = list_sources([memory])
-    assert source.uri.endswith("a::b.wav")
+    assert source.uri == memory
     assert bytes_of(source, tmp_path) == wav.read_bytes()
 
 
