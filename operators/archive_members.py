@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 from operators import media_errors
-from operators.archive_slice import Extent, plain_extent
+from operators.archive_slice import Extent, Unreadable, plain_extent
 from operators.failure import SourceFailure, Status
 from operators.file_range import FileRange
 from operators.media_names import ARCHIVE_EXTENSIONS, MEDIA_EXTENSIONS, extension, is_compressed_archive, is_hidden
 from operators.tar_members import tar_members
-from operators.zip_members import LOCAL_HEADER_BYTES, Unreadable, data_offset, zip_members
+from operators.zip_members import LOCAL_HEADER_BYTES, data_offset, zip_members
 
 MAX_DEPTH: Final = 8  # archives around a file; nobody packs that deep on purpose
 _RETRY: Final = "and run again with --retry-failed"
@@ -92,6 +92,8 @@ def _members(file: BinaryIO, archive: _Archive) -> Iterator[ArchiveMember]:
                 continue
             found += 1
             uri = f"{archive.scheme}://{name}::{archive.uri}"
+            if not isinstance(place, Unreadable) and place.end > archive.place.size_bytes:
+                place = _cut_off(place, archive.place)
             if isinstance(place, Unreadable):
                 problem = _problem(uri, place.error_class, place.said)
                 yield ArchiveMember(uri, archive.version, None, problem)
@@ -100,7 +102,8 @@ def _members(file: BinaryIO, archive: _Archive) -> Iterator[ArchiveMember]:
             if kind in MEDIA_EXTENSIONS:
                 yield ArchiveMember(uri, f"{archive.home_version}{inside}", inside.size_bytes)
             else:
-                yield from _inner(file, _Archive(uri, name, archive.home_version, inside, archive.depth + 1))
+                inner = _Archive(uri, name, archive.home_version, inside, archive.depth + 1)
+                yield from _inner(file, inner, archive.place.end)
     except Exception as error:
         yield archive.failed(_broken(archive.uri, found, error))
         return
@@ -108,8 +111,8 @@ def _members(file: BinaryIO, archive: _Archive) -> Iterator[ArchiveMember]:
         yield archive.failed(_empty(archive.uri))
 
 
-def _inner(file: BinaryIO, archive: _Archive) -> Iterator[ArchiveMember]:
-    """The members of an archive that is itself a member."""
+def _inner(file: BinaryIO, archive: _Archive, end: int) -> Iterator[ArchiveMember]:
+    """The members of an archive that is itself a member of one that ends at `end`."""
     if archive.place.packing == "deflated" or is_compressed_archive(archive.name):
         yield archive.failed(compressed_archive(archive.uri))
         return
@@ -118,19 +121,27 @@ def _inner(file: BinaryIO, archive: _Archive) -> Iterator[ArchiveMember]:
         yield archive.failed(_problem(archive.uri, "nested_too_deep", said))
         return
     try:
-        inside = replace(archive, place=_data_place(file, archive.place))
+        inside = replace(archive, place=_data_place(file, archive.place, end))
     except Exception as error:
         yield archive.failed(_broken(archive.uri, 0, error))
         return
     yield from _members(file, inside)
 
 
-def _data_place(file: BinaryIO, place: Extent) -> Extent:
+def _data_place(file: BinaryIO, place: Extent, end: int) -> Extent:
     """The place of the bytes of a member that is not compressed, behind its header."""
     if place.packing == "plain":
         return place
     file.seek(place.offset)
-    return plain_extent(data_offset(file.read(LOCAL_HEADER_BYTES), place.offset), place.size_bytes)
+    inside = plain_extent(data_offset(file.read(LOCAL_HEADER_BYTES), place.offset), place.packed_bytes)
+    if inside.end > end:
+        raise zipfile.BadZipFile(f"it ends at byte {inside.end}, the archive around it at {end}")
+    return inside
+
+
+def _cut_off(place: Extent, around: Extent) -> Unreadable:
+    said = f"it ends at byte {place.end} of an archive of {around.size_bytes} bytes; copy the archive again"
+    return Unreadable("broken_archive", said)
 
 
 def _problem(uri: str, error_class: str, said: str, status: Status = "unreadable") -> SourceFailure:

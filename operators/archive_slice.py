@@ -16,6 +16,9 @@ Packing = Literal["plain", "stored", "deflated"]
 look into the file tells."""
 
 MEMBER_PREFIXES: Final = ("tar://", "zip://")
+# Names may hold `::` too: the file begins behind the last one that a path or another store's address follows.
+_BEFORE_HOME: Final = re.compile(r"::(?=[/~]|(?!tar:|zip:)[A-Za-z][A-Za-z0-9+.-]*://)")
+_BEFORE_ARCHIVE: Final = re.compile(r"::(?=tar://|zip://)")
 _PLACE: Final = re.compile(r"(.*)@(\d+)\+(\d+)(?::(stored|deflated):(\d+):([0-9a-f]{8}))?", re.DOTALL)
 
 
@@ -29,6 +32,11 @@ class Extent:
     size_bytes: int
     crc32: int = 0
 
+    @property
+    def end(self) -> int:
+        """Where its bytes end, as far as its place tells (a zip's local header comes on top)."""
+        return self.offset + self.packed_bytes
+
     def within(self, outer: Extent) -> Extent:
         """The same place, told from the start of the file in which `outer` is the archive."""
         return replace(self, offset=outer.offset + self.offset)
@@ -36,6 +44,14 @@ class Extent:
     def __str__(self) -> str:
         place = f"@{self.offset}+{self.packed_bytes}"
         return place if self.packing == "plain" else f"{place}:{self.packing}:{self.size_bytes}:{self.crc32:08x}"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Why a member cannot be read: a short name, and a sentence that ends with what to do."""
+
+    error_class: str
+    said: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,20 @@ class ArchiveSlice:
 def plain_extent(offset: int, size_bytes: int) -> Extent:
     """The bytes `[offset, offset + size_bytes)` as they are."""
     return Extent(offset, size_bytes, "plain", size_bytes)
+
+
+def layers(uri: str) -> list[str]:
+    """A URI taken apart: the member, the archives around it from the inside out, and the file that holds them all.
+
+    >>> layers("zip://a::b.wav::tar://in.zip::/x::y/outer.tar")
+    ['zip://a::b.wav', 'tar://in.zip', '/x::y/outer.tar']
+    >>> layers("/x/a::b.wav")
+    ['/x/a::b.wav']
+    """
+    if not uri.startswith(MEMBER_PREFIXES):
+        return [uri]
+    *_, mark = [uri.rfind("::"), *(match.start() for match in _BEFORE_HOME.finditer(uri))]
+    return [uri] if mark < 0 else [*_BEFORE_ARCHIVE.split(uri[:mark]), uri[mark + 2 :]]
 
 
 def archive_slice(uri: str, version: str) -> ArchiveSlice | None:
@@ -67,4 +97,4 @@ def archive_slice(uri: str, version: str) -> ArchiveSlice | None:
     if packing is not None:
         kind: Packing = "stored" if packing == "stored" else "deflated"
         extent = replace(extent, packing=kind, size_bytes=int(size_bytes), crc32=int(crc32, 16))
-    return ArchiveSlice(uri.rpartition("::")[2], home_version, extent)
+    return ArchiveSlice(layers(uri)[-1], home_version, extent)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
+from operators.archive_slice import layers
 from operators.media_names import LOSSLESS_EXTENSIONS, PCM_EXTENSIONS, VIDEO_EXTENSIONS, extension
 from operators.member import Member, unit_row
 
@@ -73,7 +74,7 @@ def bucket_of(uri: str) -> int:
 
 def decoded_bytes(uri: str, size_bytes: int) -> int:
     """A guess, on the safe side, of what a file takes when it is decoded; only its name and size are known."""
-    kind = extension(uri.partition("::")[0])
+    kind = extension(layers(uri)[0])
     if kind in PCM_EXTENSIONS:
         return size_bytes * _PCM_FACTOR
     if kind in LOSSLESS_EXTENSIONS:

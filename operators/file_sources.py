@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
-
 from operators.archive_members import archive_members, compressed_archive
+from operators.archive_slice import layers
 from operators.listing import Info
 from operators.media_names import ARCHIVE_EXTENSIONS, extension, is_compressed_archive
-from operators.source import Source, uri_of, version_of
+from operators.source import Source, place_of, uri_of, version_of
 
 
 def sources_of_file(fs: Any, info: Info) -> Iterator[Source]:
@@ -31,6 +30,6 @@ def canonical_member(uri: str) -> tuple[str, str]:
     >>> canonical_member("zip://a.wav::tar://inner.zip::file:///outer.tar")
     ('zip://a.wav::tar://inner.zip::/outer.tar', '/outer.tar')
     """
-    inner, _, home = uri.rpartition("::")
-    fs, path = fsspec.core.url_to_fs(home)
-    return f"{inner}::{uri_of(fs, path)}", uri_of(fs, path)
+    *inner, home = layers(uri)
+    home = uri_of(*place_of(home))
+    return "::".join([*inner, home]), home

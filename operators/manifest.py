@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from operators.archive_slice import MEMBER_PREFIXES
+from operators.archive_slice import layers
 from operators.manifest_rows import ManifestError, manifest_rows
 from operators.media_names import extension
 
 KNOWN_COLUMNS: Final = frozenset({"uri", "start", "end", "track", "tags"})
+LONGEST_SECONDS: Final = 1e7  # 115 days: no recording is longer, and seconds stay exact to the sample
+SHORTEST_SECONDS: Final = 1e-3
+# Export hands all tags of a source to ffmpeg as one argument, which Linux limits to 128 KiB.
+MAX_TAGS: Final = 200
+MAX_TAG_CHARACTERS: Final = 1_000
+MAX_TAGS_BYTES: Final = 100_000
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LAST_TRACK: Final = 2**31 - 1  # of the schema's integers
 
 
@@ -35,7 +43,7 @@ class ManifestEntry:
     @property
     def home_uri(self) -> str:
         """The file that the source is, or the one that holds the archive in which it lies."""
-        return self.uri.rpartition("::")[2] if self.uri.startswith(MEMBER_PREFIXES) else self.uri
+        return layers(self.uri)[-1]
 
     @property
     def is_part(self) -> bool:
@@ -68,12 +76,13 @@ def _entry(where: str, row: Mapping[str, Any], manifest: str) -> ManifestEntry:
     end = _seconds(where, row, "end")
     if end is not None and end <= start:
         _refuse(where, "end", end, f"is not after start {start:g}; give an end after it, or leave it empty")
+    if end is not None and end - start < SHORTEST_SECONDS:
+        said = f"is less than {SHORTEST_SECONDS:g} s after start {start!r}; give a later end, or leave it empty"
+        _refuse(where, "end", end, said)
     own = _own_tags(where, row.get("tags"), are_joined=extension(manifest) == "csv")
-    tags = (*own, *_column_tags(where, row))
-    for tag in tags:
-        if not _is_text(tag):
-            _refuse(where, "tag", tag, "is not text that a table can hold; correct it")
-    return ManifestEntry(_beside(uri, manifest), start, end, _track(where, row), tuple(dict.fromkeys(tags)))
+    tags = tuple(dict.fromkeys((*own, *_column_tags(where, row))))
+    _check_tags(where, tags)
+    return ManifestEntry(_beside(uri, manifest), start, end, _track(where, row), tags)
 
 
 def _seconds(where: str, row: Mapping[str, Any], name: str) -> float | None:
@@ -85,6 +94,8 @@ def _seconds(where: str, row: Mapping[str, Any], name: str) -> float | None:
         _refuse(where, name, value, "is not a number; give seconds such as 12.5, or leave it empty")
     if number < 0:
         _refuse(where, name, value, "is negative; a source's time line starts at 0, give seconds from there")
+    if number > LONGEST_SECONDS:
+        _refuse(where, name, value, f"is beyond {LONGEST_SECONDS:.0f} s; give seconds on the source's time line")
     return number
 
 
@@ -130,6 +141,23 @@ def _column_tags(where: str, row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
+def _check_tags(where: str, tags: Sequence[str]) -> None:
+    if len(tags) > MAX_TAGS:
+        _refuse(where, "number of tags", len(tags), f"is more than {MAX_TAGS}; leave columns or words out")
+    for tag in tags:
+        if not _is_text(tag):
+            _refuse(where, "tag", tag, "is not text that a table can hold; correct it")
+        if len(tag) > MAX_TAG_CHARACTERS:
+            said = f"has {len(tag)} characters, a tag has at most {MAX_TAG_CHARACTERS}; shorten it, or leave it out"
+            _refuse(where, "tag", tag, said)
+        if found := _CONTROL.search(tag):
+            said = f"holds the control character U+{ord(found[0]):04X}; take it out, or leave the column out"
+            _refuse(where, "tag", tag, said)
+    if (size_bytes := len("; ".join(tags).encode())) > MAX_TAGS_BYTES:
+        said = f"is more than {MAX_TAGS_BYTES}; shorten them, or leave some out"
+        _refuse(where, "bytes of all tags", size_bytes, said)
+
+
 def _is_text(tag: str) -> bool:
     try:
         tag.encode()
@@ -144,11 +172,12 @@ def _is_missing(value: object) -> bool:
 
 def _beside(uri: str, manifest: str) -> str:
     """The address of a source: a relative path is looked up where the manifest lies."""
-    inner, chain, home = uri.rpartition("::") if uri.startswith(MEMBER_PREFIXES) else ("", "", uri)
+    *inner, home = layers(uri)
     if "://" in home or home.startswith(("/", "~")):
         return uri
     scheme, mark, path = posixpath.dirname(manifest).rpartition("://")
-    return f"{inner}{chain}{scheme}{mark}{posixpath.normpath(posixpath.join(path, home))}"
+    beside = f"{scheme}{mark}{posixpath.normpath(posixpath.join(path, home))}"
+    return "::".join([*inner, beside])
 
 
 def _refuse(where: str, name: str, value: object, said: str) -> NoReturn:

@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from operators.media_names import extension
+from operators.source import place_of
 
 Row = tuple[str, Mapping[str, Any]]
 
@@ -28,7 +28,8 @@ class ManifestError(ValueError):
 
 def manifest_rows(uri: str) -> Iterator[Row]:
     """Place and columns of every row; values are text (CSV) or what JSON and Parquet hold."""
-    with fsspec.open(uri, "rb") as file:
+    fs, path = place_of(uri)
+    with fs.open(path, "rb") as file:
         kind = extension(uri)
         yield from {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[kind](uri, file)
 

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-import fsspec
-
 from operators import media_errors
-from operators.archive_slice import MEMBER_PREFIXES
+from operators.archive_slice import MEMBER_PREFIXES, layers
 from operators.failure import SourceFailure
 from operators.file_sources import canonical_member, sources_of_file
 from operators.listing import info_of
 from operators.manifest import ManifestEntry, check_manifest, manifest_entries
 from operators.media_names import ARCHIVE_EXTENSIONS, extension
-from operators.source import Source
+from operators.source import Source, place_of
 
 LOOKS_AHEAD: Final = 16  # a look at an object in a bucket takes 10 to 30 ms: a million of them eight hours, or one half
+_FILE_IN_MEMBERS: Final = 5  # the memory that a kept file takes by itself, in members
+MEMBERS_KEPT: Final = 200_000
+"""Listed members that are kept for later rows, of all files together: 0.5 KB each, 100 MB."""
 
 
 def manifest_sources(uri: str) -> Iterator[Source]:
     """At least one source per row, in order, streaming; raises `ManifestError` before the first one."""
     check_manifest(uri)
     for entry, file in _looked_up(manifest_entries(uri)):
-        for source in _sources_of(entry, file.result()):
+        for source in _sources_of(entry, file):
             yield replace(
                 source,
                 clip_start_seconds=entry.start_seconds,
@@ -66,19 +67,44 @@ class _File:
         return next((problem for uri, problem in self._problems if wanted.endswith(f"::{uri}")), None)
 
 
-def _looked_up(entries: Iterable[ManifestEntry]) -> Iterator[tuple[ManifestEntry, Future[_File]]]:
-    """Every entry with its file, a few looks ahead; entries of one file that follow each other share one look."""
+class _Looks:
+    """Looks into files. The last ones are kept: rows may go to and fro between archives."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._kept: OrderedDict[str, Future[_File]] = OrderedDict()  # the one used last is the last
+        self._members: dict[str, int] = {}  # of those of `_kept` that are finished
+        self._all_members = 0
+
+    def begin(self, uri: str) -> Future[_File]:
+        if uri not in self._kept:
+            self._kept[uri] = self._pool.submit(_File, uri)
+        self._kept.move_to_end(uri)
+        return self._kept[uri]
+
+    def end(self, entry: ManifestEntry, look: Future[_File]) -> tuple[ManifestEntry, _File]:
+        uri, file = entry.home_uri, look.result()
+        if self._kept.get(uri) is look and uri not in self._members:
+            self._members[uri] = _FILE_IN_MEMBERS + len(file.sources)
+            self._all_members += self._members[uri]
+        while self._all_members > MEMBERS_KEPT and len(self._members) > 1:
+            oldest = next(uri for uri in self._kept if uri in self._members)
+            del self._kept[oldest]
+            self._all_members -= self._members.pop(oldest)
+        return entry, file
+
+
+def _looked_up(entries: Iterable[ManifestEntry]) -> Iterator[tuple[ManifestEntry, _File]]:
+    """Every entry with its file, a few looks ahead; entries of one file share one look as long as it is kept."""
     ahead: deque[tuple[ManifestEntry, Future[_File]]] = deque()
-    home: str | None = None
-    file: Future[_File] = Future()
     with ThreadPoolExecutor(LOOKS_AHEAD, thread_name_prefix="list") as pool:
+        looks = _Looks(pool)
         for entry in entries:
-            if entry.home_uri != home:
-                home, file = entry.home_uri, pool.submit(_File, entry.home_uri)
-            ahead.append((entry, file))
+            ahead.append((entry, looks.begin(entry.home_uri)))
             if len(ahead) > LOOKS_AHEAD:
-                yield ahead.popleft()
-        yield from ahead
+                yield looks.end(*ahead.popleft())
+        while ahead:
+            yield looks.end(*ahead.popleft())
 
 
 def _sources_of(entry: ManifestEntry, file: _File) -> list[Source]:
@@ -96,7 +122,7 @@ def _sources_of(entry: ManifestEntry, file: _File) -> list[Source]:
 
 
 def _look(home: str) -> Iterator[Source]:
-    fs, path = fsspec.core.url_to_fs(home)
+    fs, path = place_of(home)
     info = info_of(fs, path)
     if info is None:
         return
@@ -106,7 +132,7 @@ def _look(home: str) -> Iterator[Source]:
 
 
 def _is_archive(uri: str) -> bool:
-    return extension(uri.partition("::")[0]) in ARCHIVE_EXTENSIONS
+    return extension(layers(uri)[0]) in ARCHIVE_EXTENSIONS
 
 
 def _not_found(uri: str) -> SourceFailure:

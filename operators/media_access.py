@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
-import fsspec
-
 from operators import media_errors
 from operators.archive_slice import Extent, archive_slice
 from operators.failure import SourceFailure
 from operators.inflate import Inflater
 from operators.range_server import serving
 from operators.scratch_cache import ScratchCache, default_scratch
-from operators.source import is_local, version_of
+from operators.source import is_local, place_of, version_of
 from operators.zip_members import LOCAL_HEADER_BYTES, data_offset
 
 SMALL_FETCH_BYTES: Final = 8 << 20  # smaller objects are used once: a temporary file, not the cache
@@ -94,7 +92,7 @@ def _behind_header(uri: str, home: str, extent: Extent) -> Extent:
     if extent.packing == "plain":
         return extent
     try:
-        fs, path = fsspec.core.url_to_fs(home)
+        fs, path = place_of(home)
         header = fs.cat_file(path, start=extent.offset, end=extent.offset + LOCAL_HEADER_BYTES)
         return replace(extent, offset=data_offset(header, extent.offset))
     except zipfile.BadZipFile as error:
@@ -113,7 +111,7 @@ def _local_address(path: str, extent: Extent | None) -> str:
 def _checked_size(uri: str, home: str, version: str) -> int:
     """The size of the object, after a look whether it still is the one that was planned."""
     try:
-        fs, path = fsspec.core.url_to_fs(home)
+        fs, path = place_of(home)
         info = fs.info(path)
     except Exception as error:
         raise media_errors.from_error(error, uri, "fetch") from error
@@ -150,7 +148,7 @@ class _Copier:
     def _read(self, take: Callable[[bytes], object]) -> None:
         """Hands the bytes as they lie in `home` to `take`."""
         deadline = time.monotonic() + self.timeout_seconds
-        fs, path = fsspec.core.url_to_fs(self.home)
+        fs, path = place_of(self.home)
         with fs.open(path, "rb", **_streaming(fs)) as remote:
             remote.seek(self.extent.offset if self.extent else 0)
             left = self.extent.packed_bytes if self.extent else None

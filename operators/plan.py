@@ -74,16 +74,18 @@ def plan_units(
     `UNIT_PCM_BYTES`, together with the `look_seconds` that it looks beyond its borders.
     """
     retry = retry or RetryPolicy()
+    planned: set[bytes] = set()
     buckets = Buckets()
     due = (source for source in sources if retry.attempt(Member.whole(source), committed) is not None)
     for source, found in _probed(due, committed, probe_threads):
         if found is None:
             whole = Member.whole(source)
-            yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
+            if _is_new(whole, planned):
+                yield from buckets.add(whole, retry.attempt(whole, committed) or 1)
             continue
         for member, seconds in _members(source, found, unit_seconds, sample_rate, look_seconds):
             attempt = retry.attempt(member, committed)
-            if attempt is not None:
+            if attempt is not None and _is_new(member, planned):
                 yield unit_row([member], seconds=seconds, attempt=attempt)
     yield from buckets.rest()
 
@@ -97,6 +99,14 @@ def write_plan(rows: Iterable[Mapping[str, Any]], out_uri: str, run_id: str) -> 
                 writer.write_table(pa.Table.from_pylist(group, schema=PLAN_SCHEMA))
         whole.publish()
     return whole.place.uri
+
+
+def _is_new(member: Member, planned: set[bytes]) -> bool:
+    """True the first time; a track that is asked for twice is done once."""
+    key = bytes.fromhex(member.member_id)  # half as large as the text
+    is_new = key not in planned
+    planned.add(key)
+    return is_new
 
 
 def _members(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-import fsspec
+from operators.source import place_of
 
 CHUNK_BYTES: Final = 1 << 20
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
@@ -27,7 +27,7 @@ class RangeServer(ThreadingHTTPServer):
 
     def __init__(self, uri: str, size_bytes: int, offset: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _RangeHandler)
-        self.fs, self.path = fsspec.core.url_to_fs(uri)
+        self.fs, self.path = place_of(uri)
         self.size_bytes = size_bytes
         self.offset = offset
         self.error: Exception | None = None

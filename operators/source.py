@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import fsspec
+
 from operators.failure import SourceFailure
-from operators.listing import Info
+from operators.listing import Info, is_local_fs
 
 _ETAGS: Final = ("ETag", "etag", "md5Hash", "generation", "content_md5")
 _TIMES: Final = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
@@ -56,8 +58,20 @@ def is_local(uri: str) -> bool:
     return "://" not in uri
 
 
-def is_local_fs(fs: Any) -> bool:
-    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+def place_of(uri: str) -> tuple[Any, str]:
+    """The file system of a file and its path there; `::` in the file's name is only part of the name.
+
+    For fsspec it is a chain of file systems, and here too where an address follows it.
+
+    >>> place_of("/x/a::b.wav")[1]
+    '/x/a::b.wav'
+    """
+    before, _, behind = uri.partition("::")
+    if not behind or "://" in behind:
+        fs, path = fsspec.core.url_to_fs(uri)
+        return fs, path
+    fs, path = fsspec.core.url_to_fs(before)
+    return fs, path.rstrip("/") + uri[len(before.rstrip("/")) :]
 
 
 def uri_of(fs: Any, path: str) -> str:

@@ -7,7 +7,6 @@ not there.
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,12 +14,11 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
-import fsspec
-
+from operators import media_errors
 from operators.archive_slice import MEMBER_PREFIXES
 from operators.failure import SourceFailure
 from operators.file_sources import canonical_member, sources_of_file
-from operators.listing import Info, entries, expand, has_magic, info_of, split_glob
+from operators.listing import DEAD_LINK, Info, entries, expand, has_magic, info_of, real_path, split_glob
 from operators.manifest_rows import ManifestError
 from operators.manifest_sources import manifest_sources
 from operators.media_names import (
@@ -30,7 +28,7 @@ from operators.media_names import (
     extension,
     is_compressed_archive,
 )
-from operators.source import Source, is_local_fs, uri_of
+from operators.source import Source, place_of, uri_of
 
 
 class SourcesNotFoundError(FileNotFoundError):
@@ -43,8 +41,8 @@ def list_sources(patterns: Sequence[str]) -> Iterator[Source]:
     A pattern is a file, a directory (searched for names with a media extension), a glob (`*`, `?`, `[...]`, `**`), a
     tar or zip archive or one member of it (`zip://<member>::<zip>`), or a manifest (`operators/manifest.py`; only where
     it is named, or its extension is), local or on any file system that fsspec knows. A stretch of a track is a source
-    of its own; of two that differ in their tags alone the first counts. Raises `ManifestError` like
-    `SourcesNotFoundError`.
+    of its own; of two that differ in their tags alone the first counts. Symbolic links are followed. Raises
+    `ManifestError` like `SourcesNotFoundError`, and where a track is asked for first and then all of them.
 
     >>> [source.uri for source in list_sources(["/etc/hostname"])]
     ['/etc/hostname']
@@ -73,13 +71,28 @@ def _with_first(sources: Iterator[Source], pattern: str) -> Iterator[Source]:
 
 
 def _unique(sources: Iterator[Source]) -> Iterator[Source]:
+    """What is asked for as a whole covers its tracks that are named later; the other way round nobody knows yet which
+    tracks there are, and the audio of one would be done twice."""
     seen: set[bytes] = set()  # 16 bytes each, so that ten million names fit
+    by_track: set[bytes] = set()
     for source in sources:
-        wanted = (source.uri, source.clip_start_seconds, source.clip_end_seconds, source.track)
-        key = blake2b(repr(wanted).encode(errors="surrogateescape"), digest_size=16).digest()
-        if key not in seen:
-            seen.add(key)
-            yield source if _is_text(source.uri) else _unnameable(source)
+        key, whole = _key(source), _key(replace(source, track=None))
+        if key in seen or whole in seen:
+            continue
+        if key in by_track:
+            raise ManifestError(
+                f"{source.uri}: asked for as a whole after one of its tracks was asked for by itself; name the whole "
+                "first (it has every track), or leave one of the two out"
+            )
+        seen.add(key)
+        if key != whole and source.problem is None:
+            by_track.add(whole)
+        yield source if _is_text(source.uri) else _unnameable(source)
+
+
+def _key(source: Source) -> bytes:
+    wanted = (source.uri, source.clip_start_seconds, source.clip_end_seconds, source.track)
+    return blake2b(repr(wanted).encode(errors="surrogateescape"), digest_size=16).digest()
 
 
 def _is_text(uri: str) -> bool:
@@ -107,7 +120,7 @@ def _sources_of(pattern: str) -> Iterator[Source]:
         wanted, home = canonical_member(pattern)
         yield from (source for source in _sources_of(home) if _belongs(source, wanted))
         return
-    fs, path = fsspec.core.url_to_fs(pattern)
+    fs, path = place_of(pattern)
     fs.invalidate_cache()
     info = info_of(fs, path)
     if info is not None:
@@ -131,6 +144,9 @@ def _open(fs: Any, info: Info, *, named: bool) -> Iterator[Source]:
     if info["type"] == "directory":
         yield from _walk(fs, info["name"], frozenset())
         return
+    if info["type"] == DEAD_LINK:  # whatever its name: it may have led to a directory full of sources
+        yield Source(uri_of(fs, info["name"]), "", None, problem=_dead_link(uri_of(fs, info["name"]), info["error"]))
+        return
     if info["type"] == "other":  # a pipe or a socket: nobody may ever write into it
         return
     kind = extension(info["name"])
@@ -141,7 +157,7 @@ def _open(fs: Any, info: Info, *, named: bool) -> Iterator[Source]:
 
 
 def _walk(fs: Any, directory: str, above: frozenset[str]) -> Iterator[Source]:
-    real = os.path.realpath(directory) if is_local_fs(fs) else directory
+    real = real_path(fs, directory)
     if real in above:  # a link to a directory that holds it
         return
     try:
@@ -154,6 +170,18 @@ def _walk(fs: Any, directory: str, above: frozenset[str]) -> Iterator[Source]:
             yield from _walk(fs, info["name"], above | {real})
         else:
             yield from _open(fs, info, named=False)
+
+
+def _dead_link(link: str, error: OSError) -> SourceFailure:
+    if isinstance(error, PermissionError):
+        return media_errors.from_error(error, link, "list")
+    return SourceFailure(
+        status="unreadable",
+        error_class="not_found",
+        message=f"{link}: a symbolic link that leads nowhere; put back what it leads to, or remove it, and run again "
+        "with --retry-failed",
+        stage="list",
+    )
 
 
 def _closed_directory(directory: str) -> SourceFailure:

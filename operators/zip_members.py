@@ -10,10 +10,9 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, Final
 
-from operators.archive_slice import Extent, Packing
+from operators.archive_slice import Extent, Packing, Unreadable
 
 LOCAL_HEADER_BYTES: Final = 30  # without the name and the extra field that follow
 _SIGNATURE: Final = b"PK\x03\x04"
@@ -21,14 +20,6 @@ _ENCRYPTED: Final = 0x1
 _NAME_IS_UTF8: Final = 0x800
 _PACKINGS: Final[dict[int, Packing]] = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 _METHODS: Final = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstandard", 95: "xz", 98: "ppmd"}
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """Why a member cannot be read: a short name, and a sentence that ends with what to do."""
-
-    error_class: str
-    said: str
 
 
 def zip_members(file: IO[bytes]) -> Iterator[tuple[str, Extent | Unreadable]]:
@@ -75,6 +66,9 @@ def _place(info: zipfile.ZipInfo, end: int) -> Extent | Unreadable:
         return Unreadable(
             "unsupported_compression", f"it is packed with {method}, read are stored and deflated; unpack the archive"
         )
+    if packing == "stored" and info.compress_size != info.file_size:
+        said = f"{info.file_size} bytes are said to be stored in {info.compress_size}; copy the archive again"
+        return Unreadable("broken_archive", said)
     if info.header_offset + LOCAL_HEADER_BYTES + info.compress_size > end:
         return Unreadable("broken_archive", "its data are cut off or overlap another member's; copy the archive again")
     return Extent(info.header_offset, info.compress_size, packing, info.file_size, info.CRC)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from made_media import ffmpeg
 
+from operators.archive_slice import layers
 from operators.media_access import for_decoding
 from operators.scratch_cache import ScratchCache
 from operators.source import Source
@@ -53,5 +54,5 @@ def bytes_of(source: Source, scratch: Path) -> bytes:
 
 def problems(sources: list[Source]) -> list[tuple[str, str | None]]:
     """Names of members with the class of what is wrong with them."""
-    named = [(s.uri.partition("::")[0].rpartition("://")[2], s.problem) for s in sources]
+    named = [(layers(s.uri)[0].rpartition("://")[2], s.problem) for s in sources]
     return [(name, problem.error_class if problem else None) for name, problem in named]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import fsspec
@@ -54,6 +55,39 @@ def test_compressed_and_broken_inner_archives_are_rows_and_the_rest_is_listed(tm
     ]  # fmt: skip
     sources = listed(tmp_path / "x.zip", zip_of(members[1:]))
     assert problems(sources)[1:] == [("bad.tar", "broken_archive"), ("b.wav", None)]
+
+
+def test_member_that_ends_behind_its_own_archive_takes_no_bytes_of_the_neighbour(tmp_path: Path) -> None:
+    cut = tar_of([("a.wav", SOUND), ("b.wav", SOUND)])[: 512 + 5632 + 512 + 1000]
+    longer = zip_of([("a.wav", SOUND)])
+    members = [("in.tar", cut), ("in.zip", longer[: len(longer) // 2]), ("c.wav", b"neighbour " * 999)]
+    for pack in (tar_of, zip_of):
+        sources = listed(tmp_path / f"x.{pack.__name__[:3]}", pack(members))
+        assert problems(sources) == [
+            ("a.wav", None), ("b.wav", "broken_archive"), ("in.tar", "broken_archive"), ("in.zip", "broken_archive"),
+            ("c.wav", None),
+        ]  # fmt: skip
+        assert bytes_of(sources[0], tmp_path) == SOUND
+        assert sources[1].problem is not None
+        assert "copy the archive again" in sources[1].problem.message
+    assert problems(listed(tmp_path / "cut.tar", cut))[:2] == [("a.wav", None), ("b.wav", "broken_archive")]
+
+
+@pytest.mark.parametrize(("field", "value"), [(24, 9_999), (20, 1)], ids=["more unpacked", "fewer packed"])
+def test_stored_archive_of_two_sizes_is_broken(tmp_path: Path, field: int, value: int) -> None:
+    data = zip_of([("in.tar", tar_of([("a.wav", SOUND)])), ("b.wav", SOUND)])
+    entry = data.index(b"PK\x01\x02") + field
+    sources = listed(tmp_path / "x.zip", data[:entry] + struct.pack("<I", value) + data[entry + 4 :])
+    assert problems(sources) == [("in.tar", "broken_archive"), ("b.wav", None)]
+
+
+def test_stored_archive_whose_header_pushes_it_out_of_the_one_around_it_is_broken(tmp_path: Path) -> None:
+    tar = tar_of([("a.wav", SOUND)])
+    inner = zip_of([("in.tar", tar)])
+    to_the_neighbour = len(inner) + -len(inner) % 512 + 512 - 30 - len("in.tar")
+    inner = inner[:28] + struct.pack("<H", to_the_neighbour) + inner[30:]  # the length of the header's extra field
+    sources = listed(tmp_path / "x.tar", tar_of([("mid.zip", inner), ("next.tar", tar)]))
+    assert problems(sources) == [("in.tar", "broken_archive"), ("a.wav", None)]
 
 
 def test_nesting_ends_at_a_depth(tmp_path: Path) -> None:

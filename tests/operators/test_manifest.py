@@ -15,7 +15,7 @@ import pytest
 from made_archives import tar_of, zip_of
 from made_media import RATE, chirp, encode, ffmpeg, piece_of, plain_decode, span
 
-from operators import plan
+from operators import manifest_sources, plan
 from operators.decode import Decode
 from operators.failure import LONG_SOURCE
 from operators.manifest_rows import ManifestError
@@ -150,6 +150,15 @@ WRONG = [
     ("m.csv", "uri,start\nx.wav,nan\n", "line 2: start 'nan' is not a number"),
     ("m.csv", "uri,start\nx.wav,-1\n", "line 2: start '-1' is negative"),
     ("m.csv", "uri,start,end\nx.wav,5,5.0\n", "line 2: end 5.0 is not after start 5"),
+    ("m.csv", "uri,start,end\nx.wav,5,5.0004\n", "line 2: end 5.0004 is less than 0.001 s after start 5.0"),
+    ("m.csv", "uri,start\nx.wav,1e17\n", "line 2: start '1e17' is beyond 10000000 s"),
+    ("m.jsonl", '{"uri": "x.wav", "end": 1e300}\n', "line 1: end 1e+300 is beyond 10000000 s"),
+    ("m.jsonl", '{"uri": "x.wav", "tags": ["a\\u0000b"]}\n', "tag 'a\\x00b' holds the control character U+0000"),
+    ("m.csv", 'uri,text\nx.wav,"a\nb"\n', "line 3: tag 'text=a\\nb' holds the control character U+000A"),
+    ("m.csv", f"uri,tags\nx.wav,{'y' * 1001}\n", "has 1001 characters, a tag has at most 1000"),
+    ("m.csv", f"uri,tags\nx.wav,{';'.join(map(str, range(201)))}\n", "line 2: number of tags 201 is more than 200"),
+    ("m.jsonl", json.dumps({"uri": "x.wav", "tags": ["é" * 990 + str(i) for i in range(99)]}),
+     "line 1: bytes of all tags 196404 is more than 100000"),
     ("m.csv", "uri,track\nx.wav,1.5\n", "line 2: track '1.5' is not an audio track"),
     ("m.csv", "uri,track\nx.wav,-1\n", "line 2: track '-1' is not an audio track"),
     ("m.csv", "uri,track\nx.wav\n", "line 2: 1 values for the 2 columns"),
@@ -196,6 +205,73 @@ def test_wrong_parquet_is_told_by_row(sounds: Path) -> None:
 def test_manifest_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(SourcesNotFoundError, match=r"gone\.csv"):
         listed(tmp_path / "gone.csv")
+
+
+def test_longest_tags_and_the_shortest_clip_are_taken(sounds: Path) -> None:
+    tags = ["y" * 1000, *map(str, range(199))]
+    rows = [{"uri": "sub/b.wav", "start": 5, "end": 5.001, "tags": tags}, {"uri": "sub/b.wav", "end": 1e7}]
+    first, second = listed(write_manifest(sounds / "m.jsonl", rows))
+    assert (first.tags, first.clip_end_seconds, second.clip_end_seconds) == (tuple(tags), 5.001, 1e7)
+
+
+def test_whole_source_covers_its_tracks_that_are_named_later(sounds: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"uri": "sub/b.wav"}, {"uri": "sub/b.wav", "track": 0}, {"uri": "a é.wav", "track": 1, "end": 2},
+        {"uri": "a é.wav", "track": 0}, {"uri": "a é.wav", "end": 3},
+    ]  # fmt: skip
+    found = listed(sounds / "sub", write_manifest(sounds / "m.jsonl", rows))
+    assert [(Path(s.uri).name, s.track, s.clip_end_seconds) for s in found] == [
+        ("b.wav", None, None), ("a é.wav", 1, 2.0), ("a é.wav", 0, None), ("a é.wav", None, 3.0),
+    ]  # fmt: skip
+
+
+def test_whole_source_after_one_of_its_tracks_is_refused(sounds: Path) -> None:
+    manifest = write_manifest(sounds / "m.jsonl", [{"uri": "sub/b.wav", "track": 0}, {"uri": "gone.wav", "track": 0}])
+    with pytest.raises(ManifestError, match="name the whole first") as caught:
+        listed(manifest, sounds / "sub")
+    assert str(caught.value).startswith(f"{sounds}/sub/b.wav: ")
+    gone = write_manifest(sounds / "gone.jsonl", [{"uri": "gone.wav", "track": 0}, {"uri": "gone.wav"}])
+    assert len(listed(gone)) == 2
+
+
+@pytest.mark.parametrize("small_bytes", [0, 1 << 30], ids=["probed and cut", "in a bucket"])
+def test_audio_that_is_asked_for_twice_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bytes: int
+) -> None:
+    monkeypatch.setattr(plan, "SMALL_SOURCE_BYTES", small_bytes)
+    encode(tmp_path / "x.wav", chirp(16_000, 3, 1), 16_000)
+    manifest = write_manifest(tmp_path / "m.csv", [{"uri": "x.wav", "track": None}, {"uri": "x.wav", "track": 0}])
+    (piece,) = decoded(list(plan_units(listed(tmp_path / "x.wav", manifest), {})), Decode())
+    assert (piece["track"], piece["span_samples"]) == (0, 3 * RATE)
+
+
+def test_rows_that_go_to_and_fro_between_archives_list_each_of_them_once(
+    sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    look = manifest_sources._look
+    monkeypatch.setattr(manifest_sources, "_look", lambda home: looks.append(Path(home).name) or look(home))
+    for name in ("x.zip", "y.zip", "z.zip"):
+        (sounds / name).write_bytes(zip_of([(f"{i}.wav", b"sound") for i in range(100)]))
+    rows = [{"uri": f"zip://{i}.wav::{name}"} for i in range(100) for name in ("x.zip", "y.zip")]
+    assert len(listed(write_manifest(sounds / "m.csv", rows))) == 200
+    assert sorted(looks) == ["x.zip", "y.zip"]
+    looks.clear()
+    monkeypatch.setattr(manifest_sources, "MEMBERS_KEPT", 220)
+    rows = [{"uri": f"zip://{i}.wav::{name}"} for name in ("x.zip", "y.zip", "z.zip", "x.zip") for i in range(50)]
+    rows += [{"uri": f"zip://99.wav::{name}"} for name in ("z.zip", "x.zip")]
+    assert len(listed(write_manifest(sounds / "m.csv", rows))) == 152
+    assert sorted(looks) == ["x.zip", "x.zip", "y.zip", "z.zip"]
+
+
+def test_manifest_and_what_it_names_may_hold_colons(sounds: Path) -> None:
+    (sounds / "a::b.tar").write_bytes(tar_of([("c::d.wav", b"sound")]))
+    (sounds / "e::f.wav").write_bytes(b"sound")
+    found = listed(write_manifest(sounds / "m::n.csv", [{"uri": "tar://c::d.wav::a::b.tar"}, {"uri": "e::f.wav"}]))
+    assert [s.problem and s.problem.error_class for s in found] == ["not_found", None]
+    rows = [{"uri": f"tar://c::d.wav::{sounds}/a::b.tar"}, {"uri": "a::b.tar"}]
+    (member,) = listed(write_manifest(sounds / "m::n.csv", rows))
+    assert (member.uri, member.problem) == (f"tar://c::d.wav::{sounds}/a::b.tar", None)
 
 
 def decoded(rows: Sequence[Mapping[str, Any]], decode: Decode) -> list[dict[str, Any]]:
@@ -255,11 +331,11 @@ def test_clip_behind_the_end_is_a_failure_with_both_numbers(
 ) -> None:
     monkeypatch.setattr(plan, "SMALL_SOURCE_BYTES", small_bytes)
     encode(tmp_path / "x.wav", chirp(16_000, 3, 1), 16_000)
-    rows = [{"uri": "x.wav", "start": start, "end": 1e300} for start in (3.0, 1e200, 2.0)]
+    rows = [{"uri": "x.wav", "start": start, "end": 1e7} for start in (3.0, 9e6, 2.0)]
     sources = listed(write_manifest(tmp_path / "m.jsonl", rows))
     pieces = decoded(list(plan_units(sources, {})), Decode())
     by_start = {p["clip_start_seconds"]: p for p in pieces}
-    for start in (3.0, 1e200):
+    for start in (3.0, 9e6):
         assert (by_start[start]["status"], by_start[start]["error_class"]) == ("failed", "clip_outside")
         assert "audio track 0 ends at 3 s" in by_start[start]["message"]
         assert f"begins at {start:g} s" in by_start[start]["message"]

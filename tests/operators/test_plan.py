@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,18 @@ def test_what_is_committed_is_not_planned_again() -> None:
     rest = rows_of(CLIPS, committed)
     assert set(member_ids(rest)) == {Member(source).member_id for source in CLIPS[400:]}
     assert rows_of(CLIPS, committed | dict.fromkeys(member_ids(rest), MemberOutcome("no_audio", "x", 1))) == []
+
+
+@pytest.mark.parametrize("small_bytes", [0, 1 << 30], ids=["probed and cut", "in a bucket"])
+def test_member_that_comes_twice_is_planned_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bytes: int
+) -> None:
+    monkeypatch.setattr(plan, "SMALL_SOURCE_BYTES", small_bytes)
+    source = source_of(encode(tmp_path / "x.wav", chirp(16_000, 3), 16_000))
+    again = source if small_bytes else replace(source, track=0)
+    rows = rows_of([source, again], unit_seconds=2.0)
+    assert len(rows) == (1 if small_bytes else 2)
+    assert len(set(member_ids(rows))) == len(member_ids(rows)) == len(rows)
 
 
 def test_changed_source_is_planned_again() -> None:

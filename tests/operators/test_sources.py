@@ -9,10 +9,14 @@ from pathlib import Path
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-from made_archives import tar_of
+from made_archives import bytes_of, tar_of
+from made_media import RATE, chirp, encode, pieces_of
 
 from operators.archive_slice import archive_slice
+from operators.decode import Decode
+from operators.media_access import for_decoding, for_probing
 from operators.plan import plan_units, write_plan
+from operators.scratch_cache import ScratchCache
 from operators.sources import SourcesNotFoundError, list_sources
 
 
@@ -68,7 +72,56 @@ def test_what_is_named_twice_is_listed_once(tmp_path: Path) -> None:
 def test_link_to_a_parent_directory_ends(tmp_path: Path) -> None:
     write(tmp_path / "a" / "x.wav")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert uris(tmp_path)[-1] == str(tmp_path / "a" / "x.wav")
+    assert uris(tmp_path) == uris(tmp_path / "**" / "*.wav") == uris(tmp_path / "**") == [str(tmp_path / "a/x.wav")]
+
+
+def test_links_to_files_and_directories_are_followed(tmp_path: Path) -> None:
+    write(tmp_path / "store" / "blob", b"some sound")
+    write(tmp_path / "far" / "away" / "y.wav")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "x.wav").symlink_to("../store/blob")
+    (tmp_path / "lib" / "dir").symlink_to(tmp_path / "far")
+    expected = [str(tmp_path / "lib" / name) for name in ("dir/away/y.wav", "x.wav")]
+    for pattern in (tmp_path / "lib", tmp_path / "lib" / "**" / "*.wav", tmp_path / "l*"):
+        assert sorted(uris(pattern)) == expected
+    link = tmp_path / "lib" / "x.wav"
+    (walked,) = (source for source in list_sources([str(tmp_path / "lib")]) if source.uri == str(link))
+    assert (walked.size_bytes, [walked]) == (10, list(list_sources([str(link)])))
+    with for_decoding(walked.uri, walked.version, ScratchCache(tmp_path), timeout_seconds=10) as address:
+        assert address == f"file:{link}"
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "**", "*/x.wav", "**/x.wav", "*.wav"])
+def test_link_that_leads_nowhere_is_a_row(tmp_path: Path, pattern: str) -> None:
+    write(tmp_path / "z.wav")
+    for name, target in (("gone", "/nowhere/disk"), ("gone.wav", "gone.dat"), ("self", "self"), ("b/x.wav", "y.wav")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(target)
+    sources = {os.path.relpath(s.uri, tmp_path): s.problem for s in list_sources([str(tmp_path / pattern)])}
+    bad = {name: problem for name, problem in sources.items() if problem is not None}
+    expected = {"gone.wav"} if pattern == "*.wav" else {"gone", "gone.wav", "self", "b/x.wav"}
+    assert set(bad) == expected
+    assert {(p.status, p.error_class, p.stage) for p in bad.values()} == {("unreadable", "not_found", "list")}
+    assert str(tmp_path / "gone.wav") in bad["gone.wav"].message
+
+
+def test_name_with_colons_is_read_wherever_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "in::side").mkdir()
+    wav = encode(tmp_path / "in::side" / "a::b.wav", chirp(16_000, 1), 16_000)
+    tar = make_tar(tmp_path / "in::side" / "c::d.tar", [("e::f.wav", wav.read_bytes())])
+    expected = [str(wav), f"tar://e::f.wav::{tar}"]
+    for pattern in (tmp_path, f"{tmp_path}/in::side/", tmp_path / "*::*", tmp_path / "in::side" / "*"):
+        assert uris(pattern) == expected
+    assert uris(wav, tar) == uris(*expected) == expected
+    pieces = [piece for source in list_sources([str(tmp_path)]) for piece in pieces_of(Decode(), source)]
+    assert [(piece["status"], piece["span_samples"]) for piece in pieces] == [("ok", RATE)] * 2
+    with for_probing(str(wav), "", 0) as address:
+        assert address == f"file:{wav}"
+    memory = f"memory:///{tmp_path.name}/::b.wav"
+    fsspec.filesystem("memory").pipe({f"/{tmp_path.name}/::b.wav": wav.read_bytes()})
+    (source,) = list_sources([memory])
+    assert source.uri == memory
+    assert bytes_of(source, tmp_path) == wav.read_bytes()
 
 
 @pytest.mark.parametrize("missing", ["gone.wav", "*.wav", "empty", "nowhere/*.mp3"])
@@ -143,6 +196,7 @@ def test_a_name_that_is_not_utf8_is_a_problem_and_can_be_planned(tmp_path: Path)
 
 def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
     write(tmp_path / "x.wav")
     assert uris(tmp_path) == [str(tmp_path / "x.wav")]
 
