@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from operators.archive_slice import layers
+
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -126,8 +128,7 @@ def short_name(uri: str, track: int | None = None) -> str:
     >>> short_name("/archive/tapes/one.mp4", 1), short_name("tar://a/b.wav::/x/clips.tar")
     ('one.mp4 · track 1', 'clips.tar › a/b.wav')
     """
-    name = uri.rstrip("/").rsplit("/", 1)[-1] or uri
-    if uri.startswith("tar://") and "::" in uri:
-        member, _, archive = uri.removeprefix("tar://").partition("::")
-        name = f"{archive.rsplit('/', 1)[-1]} › {member}"
+    *members, home = layers(uri)
+    name = home.rstrip("/").rsplit("/", 1)[-1] or uri
+    name = " › ".join([name, *(member.partition("://")[2] for member in reversed(members))])
     return name if track is None else f"{name} · track {track}"
