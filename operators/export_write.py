@@ -128,7 +128,7 @@ def facts_of(file: ExportFile) -> AudioFacts:
         source_uri=head.source_uri,
         query_text=head.query_text,
         ucs_cat_id=head.ucs_cat_id,
-        tags=head.tags,
+        tags=file.tags,
         time_reference=file.time_reference,
         reference=file.reference,
     )
