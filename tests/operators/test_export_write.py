@@ -15,7 +15,8 @@ from operators.export_index import index_csv
 from operators.export_plan import ExportFile, Shape, plan_events, plan_stems
 from operators.export_read import RowChangedError, RowReader
 from operators.export_selection import ExportError, Selection, select
-from operators.export_write import MAX_OPEN, Named, passes, refuse_existing, write_pass
+from operators.export_target import refuse_existing
+from operators.export_write import MAX_OPEN, Named, passes, write_pass
 from operators.unit_file import unit_path
 
 RATE = 8000
