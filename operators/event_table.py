@@ -7,7 +7,7 @@ Sorted by query_id and rank. One query at a time is in memory: of a million even
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, Final
 
@@ -77,6 +77,16 @@ class _Spool:
             yield pa.ipc.read_record_batch(pa.py_buffer(self._file.read(size_bytes)), _SPOOL_SCHEMA)
 
 
+@contextmanager
+def _temporary_file() -> Iterator[BinaryIO]:
+    file = TemporaryFile()  # noqa: SIM115 (closed below)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # closing flushes, and a full disk says so again
+            file.close()
+
+
 def _spooling() -> AbstractContextManager[None]:
     """A disk that is full here is not the library's."""
     return failing_as_rows(f"temporary files in {gettempdir()} (the variable TMPDIR names another place)")
@@ -123,7 +133,7 @@ def write_events(file: BinaryIO, out_uri: str, ledger: Ledger, threshold: float 
     written = 0
     columns = [name for name in REPEATED_COLUMNS if name in EVENT_TABLE_SCHEMA.names]
     with (
-        TemporaryFile() as spooled,
+        _temporary_file() as spooled,
         pq.ParquetWriter(file, EVENT_TABLE_SCHEMA, compression="zstd", use_dictionary=columns) as writer,
     ):
         spool = _Spool(spooled, counted_rows(out_uri, ledger, _SPOOL_SCHEMA.names))

@@ -20,7 +20,10 @@ from operators.whole_file import Place, place
 
 def check_target(to_uri: str, names: Sequence[str], *, overwrite: bool) -> None:
     """Raises ExportError where files of these names, and their index, cannot or may not be written below `to_uri`."""
-    target = place(to_uri)
+    try:
+        target = place(to_uri)
+    except OSError as error:
+        raise ExportError(f"--to {error}") from error
     if target.fs.isfile(target.path):
         raise ExportError(f"--to {to_uri} is a file, and a folder is needed: give another --to")
     if target.is_local:
