@@ -119,7 +119,7 @@ def test_what_is_missing_of_a_source_is_told_everywhere(out: str, tmp_path: Path
             {"source_uri": "/m/talk.mkv", "track": 1, "seconds": 630.0, "first_seconds": 20.0, "is_open": False}
         ]
         shutil.rmtree(tmp_path / "json", ignore_errors=True)
-    assert "missing" not in run(out, "--to", str(tmp_path / "walk"), "--source", "*walk*")[1]
+    assert "tracks are missing" not in run(out, "--to", str(tmp_path / "walk"), "--source", "*walk*")[1]
 
 
 def test_two_exports_share_a_folder_and_its_index(out: str, tmp_path: Path) -> None:
