@@ -6,9 +6,11 @@ Stretches that lie between two clips of a manifest were never asked for and are 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf, isinf
 from typing import Any
 
@@ -90,11 +92,10 @@ def _asked_for(source: SourceRecord, planned: _Planned | None) -> Span:
 
 def _without(wanted: Sequence[Span], committed: Sequence[Span]) -> list[Span]:
     """The stretches of `wanted` that are not committed, in order; one without an end stops where audio begins again."""
-    holes: list[Span] = []
+    there, holes = _merged(committed), list[Span]()
+    ends = [high for _, high in there]
     for start, stop in sorted(wanted):
-        for low, high in sorted(committed):
-            if high <= start:
-                continue
+        for low, high in islice(there, bisect_right(ends, start), None):
             if low >= stop:
                 break
             if low > start:
