@@ -6,7 +6,8 @@ they are given; WAV is RF64 above 4 GB, tells the layout of its channels, and is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -24,6 +25,8 @@ TIMEOUT_SECONDS: Final = 600.0  # without taking a sample, or for writing its he
 DISK_FULL: Final = "No space left on device"
 DESCRIPTION_BYTES: Final = 256  # what BWF holds
 ORIGINATOR: Final = "soundquarry"
+FACT_CHARACTERS: Final = 4000  # of one fact: an argument of a program holds 128 KiB, and nobody reads more
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Steps = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -57,7 +60,10 @@ class AudioFacts:
     reference: str
 
     def metadata(self, container: Container) -> dict[str, str]:
-        """ffmpeg's metadata: bext and LIST INFO of WAV (ISRC is its source, IKEY its keywords), comments of FLAC."""
+        """ffmpeg's metadata: bext and LIST INFO of WAV (ISRC is its source, IKEY its keywords), comments of FLAC.
+
+        Control characters become spaces, and what is longer than `FACT_CHARACTERS` is cut, tags between two of them.
+        """
         told = {
             "originator": ORIGINATOR,
             "originator_reference": self.reference,
@@ -67,10 +73,10 @@ class AudioFacts:
         }
         if container == "wav":
             told |= {"description": _cut(self.description, DESCRIPTION_BYTES), "comment": self.description}
-            told |= {"ISRC": self.source_uri, "IKEY": "; ".join(self.tags)}
+            told |= {"ISRC": self.source_uri, "IKEY": _joined(self.tags)}
         else:  # ffmpeg writes `comment` as DESCRIPTION
-            told |= {"comment": self.description, "SOURCE": self.source_uri, "KEYWORDS": "; ".join(self.tags)}
-        return {name: value for name, value in told.items() if value}
+            told |= {"comment": self.description, "SOURCE": self.source_uri, "KEYWORDS": _joined(self.tags)}
+        return {name: CONTROL.sub(" ", value)[:FACT_CHARACTERS] for name, value in told.items() if value}
 
 
 class AudioFileWriter:
@@ -80,7 +86,11 @@ class AudioFileWriter:
         self.form = form
         self._whole = WholeFile(uri)
         self._samples = 0
-        self._sink = PcmSink(_command(str(self._whole.path), form, facts.metadata(form.container)))
+        try:
+            self._sink = PcmSink(_command(str(self._whole.path), form, facts.metadata(form.container)))
+        except BaseException:  # nobody else knows of the temporary file yet
+            self._whole.abort()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -144,6 +154,14 @@ def _command(path: str, form: AudioForm, metadata: Mapping[str, str]) -> list[st
     written = source.output(f"file:{path}", format=form.container, **options)
     command: list[str] = written.global_args("-v", "error", "-nostats").compile(overwrite_output=True)
     return command
+
+
+def _joined(tags: Sequence[str]) -> str:
+    """The tags with `; ` between them, as many as fit."""
+    joined = "; ".join(tags)
+    if len(joined) <= FACT_CHARACTERS:
+        return joined
+    return joined[: FACT_CHARACTERS + 1].rpartition("; ")[0] or joined[:FACT_CHARACTERS]
 
 
 def _cut(text: str, size_bytes: int) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from operators.footers import OnUnreadable, log_unreadable, read_record, read_records
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
-from operators.schema import COVERAGE_SCHEMA, SOURCE_SCHEMA
+from operators.schema import COVERAGE_SCHEMA, SCHEMA_VERSION, SOURCE_SCHEMA
 from operators.standing import Ledger, MemberOutcome, merged_status
 from operators.unit_file import UnitFileWriter, unit_path
 from operators.whole_file import WholeFile, failing_as_rows, place
@@ -31,7 +31,7 @@ ABSENT: Final = "(not set)"
 
 
 class SignatureError(ValueError):
-    """This OUT was made with another model or other settings; the message lists every difference."""
+    """This OUT was made with another model, other settings or another version; the message lists every difference."""
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -55,6 +55,18 @@ def read_signature(out_uri: str) -> dict[str, Any] | None:
         ) from error
     if not isinstance(signature, dict):
         raise SignatureError(f"{file.uri} holds {text[:40]!r}, not a signature; choose another --out")
+    return signature
+
+
+def read_own_signature(out_uri: str) -> dict[str, Any] | None:
+    """`read_signature` for those who read the tables. Raises SignatureError for tables of another version."""
+    signature = read_signature(out_uri)
+    found = SCHEMA_VERSION if signature is None else signature.get("schema_version", ABSENT)
+    if found != SCHEMA_VERSION:
+        raise SignatureError(
+            f"{out_uri} holds tables of version {found}, and this soundquarry reads version {SCHEMA_VERSION}: make it "
+            "again with this one, into another --out, or read it with the one that made it"
+        )
     return signature
 
 

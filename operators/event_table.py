@@ -7,7 +7,8 @@ Sorted by query_id and rank. One query at a time is in memory: of a million even
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from tempfile import TemporaryFile
+from contextlib import AbstractContextManager, contextmanager, suppress
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, Final
 
 import numpy as np
@@ -50,6 +51,8 @@ class _Spool:
                 waiting, rows = [], 0
         if waiting:
             self._write(pa.concat_tables(waiting))
+        with _spooling():
+            file.flush()
 
     def _write(self, rows: pa.Table) -> None:
         for query in pc.unique(rows["query_id"]).to_pylist():
@@ -57,7 +60,8 @@ class _Spool:
             for batch in of_query.to_batches():
                 data = batch.serialize()
                 self._batches.setdefault(query, []).append((self._file.tell(), data.size))
-                self._file.write(data)
+                with _spooling():
+                    self._file.write(data)
 
     def queries(self) -> list[str]:
         """Every query that has rows, sorted."""
@@ -71,6 +75,21 @@ class _Spool:
         for position, size_bytes in self._batches[query]:
             self._file.seek(position)
             yield pa.ipc.read_record_batch(pa.py_buffer(self._file.read(size_bytes)), _SPOOL_SCHEMA)
+
+
+@contextmanager
+def _temporary_file() -> Iterator[BinaryIO]:
+    file = TemporaryFile()  # noqa: SIM115 (closed below)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # closing flushes, and a full disk says so again
+            file.close()
+
+
+def _spooling() -> AbstractContextManager[None]:
+    """A disk that is full here is not the library's."""
+    return failing_as_rows(f"temporary files in {gettempdir()} (the variable TMPDIR names another place)")
 
 
 def ranked_events(rows: pa.Table, threshold: float = DUPLICATE_COSINE) -> pa.Table:
@@ -107,11 +126,14 @@ def _originals(rows: pa.Table, threshold: float) -> pa.ChunkedArray:
 
 
 def write_events(file: BinaryIO, out_uri: str, ledger: Ledger, threshold: float = DUPLICATE_COSINE) -> int:
-    """Streams the table, query by query, and returns its number of rows."""
+    """Streams the table, query by query, and returns its number of rows.
+
+    Raises SourceFailure (disk_full) when the temporary files have no room.
+    """
     written = 0
     columns = [name for name in REPEATED_COLUMNS if name in EVENT_TABLE_SCHEMA.names]
     with (
-        TemporaryFile() as spooled,
+        _temporary_file() as spooled,
         pq.ParquetWriter(file, EVENT_TABLE_SCHEMA, compression="zstd", use_dictionary=columns) as writer,
     ):
         spool = _Spool(spooled, counted_rows(out_uri, ledger, _SPOOL_SCHEMA.names))

@@ -30,6 +30,10 @@ REFERENCE_CHARACTERS: Final = 32
 """What BWF keeps of an originator reference; a stem_id has as many."""
 
 
+FLAC_ANY_RATE: Final = 65_534  # Hz; a frame header counts in Hz up to here, then in tens of Hz
+FLAC_HIGHEST_RATE: Final = 655_340
+
+
 @dataclass(frozen=True)
 class ExportFile:
     """One audio file to be: the samples [start, stop), silence where none of its rows lies."""
@@ -41,11 +45,18 @@ class ExportFile:
     """What its name tells: of an event the event itself, without what is kept around it."""
     presence: float | None
     rank: int | None = None
+    missing_seconds: float = 0.0
+    """Seconds of the track that are not there: they failed, or were never committed."""
 
     @property
     def head(self) -> StemRow:
         """The first row: what all rows of a file have in common is read from it."""
         return self.rows[0]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of all its rows, each once, in their order: clips of one track may have others."""
+        return tuple(dict.fromkeys(tag for row in self.rows for tag in row.tags))
 
     @property
     def seconds(self) -> float:
@@ -88,7 +99,9 @@ def plan_stems(selected: Selected, *, min_presence: float | None = None) -> list
         stop = max(round(last * rows[0].sample_rate), *(row.stop for row in rows))
         presence = max((row.presence for row in rows if row.presence is not None), default=None)
         span = (start / rows[0].sample_rate, stop / rows[0].sample_rate)
-        files.append(ExportFile(rows, start, stop, span, presence))
+        missing = selected.missing.get((uri, track))
+        seconds = 0.0 if missing is None else missing.seconds
+        files.append(ExportFile(rows, start, stop, span, presence, missing_seconds=seconds))
     return _present(files, min_presence)
 
 
@@ -133,6 +146,22 @@ def check_clipping(files: Iterable[tuple[str, ExportFile]], container: Container
             "alike, or --format wav"
         )
     return len(loud)
+
+
+def check_rates(files: Iterable[tuple[str, ExportFile]], container: Container) -> None:
+    """Raises ExportError for (name, file) of a rate that FLAC, as ffmpeg writes it, cannot tell in its header."""
+    beyond = [(name, file.head.sample_rate) for name, file in files if not _flac_tells(file.head.sample_rate)]
+    if container == "flac" and beyond:
+        name, rate = beyond[0]
+        raise ExportError(
+            f"{len(beyond)} files have a rate that FLAC cannot hold: {name} has {rate} Hz, and above "
+            f"{FLAC_ANY_RATE} Hz only multiples of 10 up to {FLAC_HIGHEST_RATE} Hz fit. Give --format wav, or leave "
+            "them out with --source"
+        )
+
+
+def _flac_tells(rate: int) -> bool:
+    return rate <= FLAC_ANY_RATE or (rate % 10 == 0 and rate <= FLAC_HIGHEST_RATE)
 
 
 def _whole_row(row: StemRow) -> ExportFile:

@@ -1,7 +1,8 @@
 """Which rows are exported: those that count, of the newest version of each source, that pass the filters.
 
 Contract: rows come without their audio and know where it lies. What counts: `operators/standing.py`. A source that was
-committed in several versions is exported in the newest of which audio was decoded; the others are counted.
+committed in several versions is exported in the newest of which audio was decoded; the others are counted. What is not
+there of the tracks, because it failed or was never committed, is told of (`operators/export_missing.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from operators.dataset import SIGNATURE_FILE, read_signature
+from operators.dataset import SIGNATURE_FILE, read_own_signature
+from operators.export_missing import Missing, TrackKey, missing_of
 from operators.footers import read_records
 from operators.standing import WITH_STEMS, Ledger
 from operators.unit_file import unit_path
@@ -27,8 +29,6 @@ ROW_COLUMNS: Final = (
     "peak_dbfs", "gain_db", "events",
 )  # fmt: skip
 
-TrackKey = tuple[str, int]
-
 
 class ExportError(ValueError):
     """This export cannot be made as it was asked for; nothing was written. The message says what to change."""
@@ -36,13 +36,13 @@ class ExportError(ValueError):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which queries (ids) and sources (globs on the URI) are wanted; none given: all."""
+    """Which queries (ids) and sources (URIs, or globs on them) are wanted; none given: all."""
 
     queries: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
     def takes_source(self, uri: str) -> bool:
-        return not self.sources or any(fnmatchcase(uri, glob) for glob in self.sources)
+        return not self.sources or any(_names(glob, uri) for glob in self.sources)
 
     def takes_query(self, query_id: str) -> bool:
         return not self.queries or query_id in self.queries
@@ -99,6 +99,8 @@ class Selected:
     pairs_without_rows: int
     """(track, query) pairs that were looked at and of which there is nothing to hear."""
     versions_left_out: int
+    missing: dict[TrackKey, Missing]
+    """What is not there of the tracks of these sources."""
 
 
 @dataclass
@@ -122,8 +124,11 @@ class _Committed:
 
 
 def kind_of(out_uri: str) -> str:
-    """What lies at `out_uri`: "extract" (a dataset of stems) or "mine" (a library of events). Raises ExportError."""
-    signature = read_signature(out_uri)
+    """What lies at `out_uri`: "extract" (a dataset of stems) or "mine" (a library of events).
+
+    Raises ExportError, or SignatureError for a dataset of another version of soundquarry.
+    """
+    signature = read_own_signature(out_uri)
     if signature is None:
         raise ExportError(f"there is no dataset at {out_uri}: no {SIGNATURE_FILE} lies there; check the path")
     kind = str(signature.get("kind"))
@@ -166,7 +171,14 @@ def select(out_uri: str, selection: Selection) -> Selected:
         if selection.takes_query(query_id)
     }
     heard = {(row.source_uri, row.track, row.query_id) for row in rows}
-    return Selected(kind, rows, spans, len(looked - heard), len(versions) - len({uri for uri, _ in versions}))
+    left_out = len(versions) - len({uri for uri, _ in versions})
+    missing = missing_of(out_uri, committed.ledger, chosen)
+    return Selected(kind, rows, spans, len(looked - heard), left_out, missing)
+
+
+def _names(glob: str, uri: str) -> bool:
+    """True when it is this very URI (which may hold brackets), or a glob that matches it."""
+    return uri == glob or fnmatchcase(uri, glob)
 
 
 def _committed(out_uri: str) -> _Committed:
@@ -214,7 +226,7 @@ def _check_filters(selection: Selection, newest: dict[str, str], committed: _Com
     if unknown:
         raise ExportError(f"--query {unknown[0]}: there is no such query here; there are {', '.join(known) or 'none'}")
     for glob in selection.sources:
-        if not any(fnmatchcase(uri, glob) for uri in newest):
+        if not any(_names(glob, uri) for uri in newest):
             raise ExportError(
                 f"--source {glob!r} matches none of the {len(newest)} sources (the whole URI is compared, "
                 f"'*/name.wav' finds a file anywhere); there are {examples(sorted(newest)) or 'none'}"

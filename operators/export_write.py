@@ -1,26 +1,26 @@
 """Writes planned files: rows stream from the dataset into as many open files as one pass over them feeds.
 
-Contract: each file appears whole or not at all; memory does not grow with the length of a file. `refuse_existing` comes
-first: nothing that is there is written over without being asked.
+Contract: each file appears whole or not at all; memory does not grow with the length of a file. `check_target`
+(`operators/export_target.py`) comes first: nothing that is there is written over without being asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final
 
 from operators.audio_file import AudioFacts, AudioFileWriter, AudioForm, silence
-from operators.export_names import collision_key
 from operators.export_plan import Container, ExportFile, Shape
 from operators.export_read import BLOCK_SAMPLES, RowReader, as_floats, as_steps
-from operators.export_selection import ExportError, StemRow, examples
-from operators.whole_file import place
+from operators.export_selection import StemRow
 
 MAX_OPEN: Final = 32
 """Files written at once, an ffmpeg of about 25 MB each."""
+
+OnWritten = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,17 @@ def passes(files: Sequence[Named], shape: Shape) -> Iterator[list[Named]]:
         yield from _chunks(list(group))
 
 
-def write_pass(together: Sequence[Named], reader: RowReader, container: Container, gain_db: float) -> int:
-    """Writes these files in one pass over their rows, and returns their size in bytes."""
+def write_pass(
+    together: Sequence[Named],
+    reader: RowReader,
+    container: Container,
+    gain_db: float,
+    on_written: OnWritten = lambda seconds: None,
+) -> int:
+    """Writes these files in one pass over their rows, and returns their size in bytes.
+
+    `on_written` hears of the seconds of audio as they are written.
+    """
     with ExitStack() as stack:
         growing = []
         for named in together:
@@ -63,21 +72,12 @@ def write_pass(together: Sequence[Named], reader: RowReader, container: Containe
         else:
             rows.sort(key=lambda item: (item[0].start_seconds, item[0].place))
         for row, file in rows:
-            file.add(row, reader)
-        return sum(file.finish() for file in growing)
-
-
-def refuse_existing(to_uri: str, names: Sequence[str]) -> None:
-    """Raises ExportError when a file of one of these names is there already, in whatever spelling."""
-    target = place(to_uri)
-    root = target.path.rstrip("/") + "/"
-    there = {collision_key(path.removeprefix(root)) for path in target.find("")}
-    known = [name for name in names if collision_key(name) in there]
-    if known:
-        raise ExportError(
-            f"{len(known)} of {len(names)} files exist already in {to_uri} ({examples(known)}): give --overwrite to "
-            "replace them, or another --to"
-        )
+            on_written(file.add(row, reader))
+        size_bytes = 0
+        for file in growing:
+            on_written(file.fill())
+            size_bytes += file.writer.publish()
+        return size_bytes
 
 
 @dataclass
@@ -97,20 +97,29 @@ class _Growing:
         self.writer = AudioFileWriter(self.named.uri, form, facts_of(file))
         self.position = file.start
 
-    def add(self, row: StemRow, reader: RowReader) -> None:
-        """The row's samples in their place. What two rows tell of one stretch (clips that overlap) is taken once."""
-        stop = min(row.stop, self.named.file.stop)
+    def add(self, row: StemRow, reader: RowReader) -> float:
+        """Puts the row's samples in their place, and returns the seconds that were written.
+
+        What two rows tell of one stretch (clips that overlap) is taken once.
+        """
+        began, stop = self.position, min(row.stop, self.named.file.stop)
         self._silence_until(row.start)
         if self.position >= stop:
-            return
+            return self._seconds_since(began)
         convert = as_floats if self.writer.form.is_float else as_steps
         for block in reader.blocks(row, self.position, stop):
             self.writer.write(convert(block, self.gain_db - row.gain_db))
         self.position = stop
+        return self._seconds_since(began)
 
-    def finish(self) -> int:
+    def fill(self) -> float:
+        """Silence to the end of the file; returns its seconds."""
+        began = self.position
         self._silence_until(self.named.file.stop)
-        return self.writer.publish()
+        return self._seconds_since(began)
+
+    def _seconds_since(self, position: int) -> float:
+        return (self.position - position) / self.writer.form.sample_rate
 
     def _silence_until(self, stop: int) -> None:
         while self.position < stop:
@@ -128,7 +137,7 @@ def facts_of(file: ExportFile) -> AudioFacts:
         source_uri=head.source_uri,
         query_text=head.query_text,
         ucs_cat_id=head.ucs_cat_id,
-        tags=head.tags,
+        tags=file.tags,
         time_reference=file.time_reference,
         reference=file.reference,
     )

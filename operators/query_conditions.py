@@ -67,11 +67,17 @@ def read_exemplar(uri: str, sample_rate: int) -> Tensor:
 
     name = Path(uri).name
     try:
-        with fsspec.open(uri, "rb") as file:
-            sound, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        with fsspec.open(uri, "rb") as file, soundfile.SoundFile(file) as recording:
+            rate = recording.samplerate
+            sound = recording.read(int(EXEMPLAR_SECONDS * rate), dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ExemplarError(f"the exemplar {name!r} cannot be read ({error}); give WAV, FLAC, OGG or MP3") from error
-    mono = sound.mean(axis=1)[: int(EXEMPLAR_SECONDS * rate)]
+    except Exception as error:  # an unknown protocol, a missing extra, no credentials: every store has its own errors
+        raise ExemplarError(
+            f"the exemplar {uri!r} cannot be read ({type(error).__name__}: {error}); check the address, the "
+            "credentials, and that the extra for this kind of store is installed"
+        ) from error
+    mono = sound.mean(axis=1)
     if not np.isfinite(mono).all():
         raise ExemplarError(f"the exemplar {name!r} has samples that are NaN or infinite; export it again")
     if not mono.size or float(abs(mono).max()) < QUIETEST_PEAK:

@@ -7,6 +7,7 @@ that memory does not grow with the dataset. Ties are broken by source, start and
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,6 +37,7 @@ COLUMNS: Final = (
 _OF_EVENT: Final = {"event_start_seconds": "start_seconds", "event_end_seconds": "end_seconds"}
 _ROWS_AT_A_TIME: Final = 32_768
 
+logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 EmbedTexts = Callable[[Sequence[str]], Vectors]
 
@@ -77,7 +79,8 @@ class Hit:
 def searchable_rows(out_uri: str, *, duplicates: bool = True) -> Iterator[pa.Table]:
     """The rows of a dataset with `COLUMNS`: events of a library, from its table, or stem rows that count.
 
-    Raises FileNotFoundError for a library without its table.
+    Raises FileNotFoundError for a library without its table; one whose table is older than its events is searched with
+    a warning, for what the table tells is true all the same.
     """
     if not is_library(out_uri):
         if not duplicates:
@@ -92,11 +95,24 @@ def searchable_rows(out_uri: str, *, duplicates: bool = True) -> Iterator[pa.Tab
     stored = {new: old for old, new in _OF_EVENT.items()}
     columns = [stored.get(name, name) for name in COLUMNS]
     with file.fs.open(file.path, "rb") as handle:
-        for batch in pq.ParquetFile(handle).iter_batches(_ROWS_AT_A_TIME, columns=[*columns, "duplicate_of"]):
+        table = pq.ParquetFile(handle)
+        _warn_if_older(out_uri, file.uri, table.metadata.num_rows)
+        for batch in table.iter_batches(_ROWS_AT_A_TIME, columns=[*columns, "duplicate_of"]):
             rows = pa.Table.from_batches([batch])
             if not duplicates:
                 rows = rows.filter(pc.is_null(rows["duplicate_of"]))
             yield rows.select(columns).rename_columns(list(COLUMNS))
+
+
+def _warn_if_older(out_uri: str, table_uri: str, told: int) -> None:
+    """Compares the table with the footers, a millisecond a unit (10,000 units are two months of audio)."""
+    events = sum(source.stems for entry in read_ledger(out_uri).members.values() for source in entry.sources)
+    if told != events:
+        logger.warning(
+            "%s tells of %d events and %d are committed: mining did not come to its end; run the same command again, "
+            "then all are found",
+            table_uri, told, events,
+        )  # fmt: skip
 
 
 class Search:

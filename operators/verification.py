@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from operators.dataset import SignatureError
 from operators.derived import Writer, derived_writers
+from operators.failure import SourceFailure
 from operators.flac import decode_flac
 from operators.footers import UnitFileError, read_record
 from operators.records import UnitRecord
@@ -260,7 +261,7 @@ def _check_table(file: Place, write: Writer, result: VerifyResult) -> None:
     with TemporaryFile() as rebuilt:
         try:
             write(rebuilt)
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, SourceFailure, ValueError) as error:
             message = f"it cannot be made from the committed units ({error})"
             result.findings.append(Finding("derived_unmade", file.uri, message))
             return

@@ -13,14 +13,25 @@ from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
 
-from operators.export_index import INDEX_FILE, index_csv
+from operators.export_index import INDEX_FILE, index_csv, is_our_index, read_index
+from operators.export_missing import Missing
 from operators.export_names import DEFAULTS, UCS_TEMPLATE, Naming, name_files
-from operators.export_plan import Container, ExportFile, Shape, check_clipping, plan_events, plan_stems
+from operators.export_plan import (
+    Container,
+    ExportFile,
+    Shape,
+    check_clipping,
+    check_rates,
+    plan_events,
+    plan_stems,
+)
 from operators.export_read import RowReader
-from operators.export_selection import ExportError, Selected, Selection, kind_of, select
-from operators.export_write import Named, passes, refuse_existing, write_pass
+from operators.export_selection import ExportError, Selected, Selection, examples, kind_of, select
+from operators.export_target import check_target
+from operators.export_write import Named, passes, write_pass
 from operators.ffmpeg_process import require_programs
-from operators.whole_file import place, sweep_temporary, write_whole
+from operators.whole_file import Place, place, sweep_temporary, write_whole
+from workflows.export_progress import ExportProgress
 
 STALE_SECONDS = 3600.0
 
@@ -64,6 +75,8 @@ class Summary:
     float_files: int
     pairs_without_rows: int
     versions_left_out: int
+    missing: tuple[Missing, ...]
+    """What is not there of the sources, by track."""
     wall_seconds: float
 
 
@@ -89,6 +102,7 @@ class Plan:
             float_files=self.float_files,
             pairs_without_rows=self.selected.pairs_without_rows,
             versions_left_out=self.selected.versions_left_out,
+            missing=tuple(self.selected.missing.values()),
             wall_seconds=wall_seconds,
         )
 
@@ -107,23 +121,32 @@ def plan_export(job: ExportJob) -> Plan:
             job.dataset, selected, min_presence=job.min_presence, top=job.top, no_duplicates=job.no_duplicates
         )
     names = name_files(files, job.naming(shape))
+    check_rates(zip(names, files, strict=True), job.container)
     float_files = check_clipping(zip(names, files, strict=True), job.container, job.gain_db)
-    if not job.overwrite:
-        refuse_existing(job.to, [*names, INDEX_FILE])
+    check_target(job.to, names, overwrite=job.overwrite)
     return Plan(shape, names, files, selected, float_files)
 
 
-def export(job: ExportJob) -> Summary:
-    """Write the files and the index. What is there when it is killed is whole."""
+def export(job: ExportJob, progress: ExportProgress | None = None) -> Summary:
+    """Write the files and, last, the index. What is there when it is killed is whole."""
     began = time.monotonic()
     plan = plan_export(job)
     sweep_temporary(job.to, STALE_SECONDS)
     target, reader, size_bytes = place(job.to), RowReader(job.dataset), 0
     files = [Named((target / name).uri, file) for name, file in zip(plan.names, plan.files, strict=True)]
+    progress = progress or ExportProgress(Console(quiet=True))
+    progress.start(len(files), sum(file.seconds for file in plan.files))
     for together in passes(files, plan.shape):
-        size_bytes += write_pass(together, reader, job.container, job.gain_db)
-    write_whole((target / INDEX_FILE).uri, index_csv(zip(plan.names, plan.files, strict=True)))
+        size_bytes += write_pass(together, reader, job.container, job.gain_db, progress.advance)
+        progress.advance(0.0, files=len(together))
+    _write_index(target / INDEX_FILE, plan)
     return plan.summary(job, size_bytes, time.monotonic() - began)
+
+
+def _write_index(index: Place, plan: Plan) -> None:
+    """The lines of this export; those of others stay, but for an index that is not ours, which --overwrite replaces."""
+    there = read_index(index) if is_our_index(index) else []
+    write_whole(index.uri, index_csv(zip(plan.names, plan.files, strict=True), there))
 
 
 def print_plan(plan: Plan, job: ExportJob, *, as_json: bool = False) -> None:
@@ -151,8 +174,22 @@ def _tell(summary: Summary, done: str) -> None:
         if summary.pairs_without_rows
         else "",
         f"{summary.versions_left_out} older versions of sources left out" if summary.versions_left_out else "",
+        _of_missing(summary),
         f"{summary.float_files} files are 32-bit float: they exceed full scale, and 24 bits would clip"
         if summary.float_files
         else "",
     ]
     Console().print("\n".join(line for line in lines if line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _of_missing(summary: Summary) -> str:
+    if not summary.missing:
+        return ""
+    seconds = sum(missing.seconds for missing in summary.missing)
+    more = " and more" if any(missing.is_open for missing in summary.missing) else ""
+    heard = "silence in a stem, or not in it" if summary.shape == "stems" else "no event of it is known"
+    return (
+        f"{seconds:.1f} s{more} of {len(summary.missing)} tracks are missing, failed or not committed ({heard}): "
+        f"{examples(map(str, summary.missing))}. The same command that made {summary.dataset} tries them again "
+        "(--retry-failed: all of them)"
+    )

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.text import Text
 
 LINE_EVERY_SECONDS: Final = 10.0
+BAR_WIDTH: Final = 24
 Style = Literal["bar", "lines", "json"]
 
 
@@ -113,7 +114,7 @@ class TextProgress:
         line = describe(tally, now - self._began)
         if self._live is not None:
             share = tally.units / max(1, tally.units_planned)
-            self._live.update(Text(f"{'━' * round(24 * share):<24} {line}"))
+            self._live.update(Text(f"{'━' * round(BAR_WIDTH * share):<{BAR_WIDTH}} {line}"))
         elif now - self._said > LINE_EVERY_SECONDS or tally.units == tally.units_planned:
             self._said = now
             self.console.print(line, highlight=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from model.checkpoint import Model
 from model.conditions import Query, positive_embeddings
 from model.registry import load_model, shipped_models
-from operators.dataset import read_signature
+from operators.dataset import read_own_signature
 from operators.query_conditions import ExemplarError, read_exemplar
 from operators.search import WORDING_SHARE, Hit, Search, SearchError, Sought, Vectors, searchable_rows
 from workflows.report_html import short_name
@@ -62,9 +62,10 @@ def search(job: SearchJob) -> list[Hit]:
 def model_of(out_uri: str, name_or_path: str | None = None) -> Model:
     """The model that made a dataset: by its name when it comes along, else from `name_or_path`.
 
-    Raises FileNotFoundError where no dataset lies, SearchError for a model with another signature.
+    Raises FileNotFoundError where no dataset lies, SearchError for a model with another signature, SignatureError for a
+    dataset of another version of soundquarry.
     """
-    made_by = str((read_signature(out_uri) or {}).get("model", ""))
+    made_by = str((read_own_signature(out_uri) or {}).get("model", ""))
     if not made_by:
         raise FileNotFoundError(f"there is no dataset at {out_uri}; check the path")
     name = made_by.rpartition("-")[0]

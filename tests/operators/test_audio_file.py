@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import soundfile
 import wavinfo
 
-from operators.audio_file import AudioFacts, AudioFileWriter, AudioForm
+from operators.audio_file import FACT_CHARACTERS, AudioFacts, AudioFileError, AudioFileWriter, AudioForm
+from operators.export_plan import FLAC_ANY_RATE, FLAC_HIGHEST_RATE
 from operators.failure import SourceFailure
 from operators.whole_file import place
 
@@ -129,3 +131,38 @@ def test_a_full_disk_is_told_and_leaves_nothing(tiny_disk: Path, container: str,
     with pytest.raises(SourceFailure, match="no space left"):
         write(tiny_disk / "x.wav", form, *np.array_split(steps(1, samples), 20))
     assert list(tiny_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("rate", [65_534, 65_540, 655_340, 65_535, 65_537, 96_001, 655_350])
+def test_ffmpeg_writes_just_the_rates_into_flac_that_the_plan_lets_through(tmp_path: Path, rate: int) -> None:
+    fits = rate <= FLAC_ANY_RATE or (rate % 10 == 0 and rate <= FLAC_HIGHEST_RATE)
+    form = AudioForm("flac", False, rate, 1, None)
+    if fits:
+        write(tmp_path / "x.flac", form, steps(1))
+        assert probed(tmp_path / "x.flac")["sample_rate"] == str(rate)
+    else:
+        with pytest.raises(AudioFileError):
+            write(tmp_path / "x.flac", form, steps(1))
+
+
+@pytest.mark.parametrize("container", ["wav", "flac"])
+def test_tags_that_no_program_takes_are_cut_and_cleaned(tmp_path: Path, container: str) -> None:
+    tags = ("a\0b\nc", *(f"tag {k}" for k in range(30_000)))
+    facts = replace(FACTS, tags=tags, query_text="a\0dog " * 30_000, source_uri="/m/" + "x" * 200_000)
+    form = AudioForm(container, False, 8000, 1, None)  # type: ignore[arg-type]
+    with AudioFileWriter(str(tmp_path / "x"), form, facts) as writer:
+        writer.write(steps(1))
+        writer.publish()
+    told = {name.lower(): value for name, value in dict(probed(tmp_path / "x")["tags"]).items()}  # type: ignore[call-overload]
+    keywords = told["ikey" if "ikey" in told else "keywords"].split("; ")
+    assert keywords[0] == "a b c"
+    assert keywords[-1] == f"tag {len(keywords) - 2}"
+    assert 3900 < len("; ".join(keywords)) <= FACT_CHARACTERS
+    assert told["title"].startswith("a dog a dog")
+    assert len(told["title"]) <= FACT_CHARACTERS
+
+
+def test_a_file_that_ffmpeg_cannot_be_started_for_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="null byte"):
+        AudioFileWriter(str(tmp_path / "x.wav"), AudioForm("wav", False, 8000, 1, "ste\0reo"), FACTS)
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fabricated_dataset import Event, Member, commit_events, commit_unit
+from fabricated_dataset import Event, Member, commit_events, commit_unit, sign
 
 import operators.event_table
 from operators.dataset import read_ledger
 from operators.event_score import event_scores
 from operators.event_table import rebuild_events
+from operators.failure import SourceFailure
 from operators.schema import EVENT_TABLE_SCHEMA
+from operators.verification import verify_dataset
 
 BARK, BARK_AGAIN, HOWL, RAIN = (
     Event("/a.wav", 1.0, presence=0.8, embedding=(1, 0)),
@@ -156,3 +159,33 @@ def test_duckdb_and_pandas_open_the_table(tmp_path: Path) -> None:
     assert best == [(BARK_AGAIN.stem_id, 2)]
     frame = pandas.read_parquet(file)
     assert list(frame[frame.duplicate_of.isna()].stem_id) == [BARK_AGAIN.stem_id, HOWL.stem_id, RAIN.stem_id]
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_temporary_disk_that_is_full_is_named_and_not_the_library(
+    tmp_path: Path, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "library")
+    sign(out)
+    commit_events(out, "aa01", many(60))
+    rebuild_events(out)
+    monkeypatch.setattr(operators.event_table, "SPOOLED_ROWS", 5)
+    monkeypatch.setattr("tempfile.tempdir", str(tiny_disk))
+    (tiny_disk / "filling").write_bytes(bytes(60_000))
+    with pytest.raises(SourceFailure, match=rf"no space left while writing temporary files in {tiny_disk} .*TMPDIR"):
+        rebuild_events(out)
+    assert not list((tmp_path / "library").glob(".*.tmp"))
+    assert "derived_unmade" in {finding.kind for finding in verify_dataset(out).findings}

@@ -182,3 +182,18 @@ def test_ucs_names_need_a_creator_and_a_category_of_every_query() -> None:
         names([file()], UCS_TEMPLATE, creator_id="A_B")
     with pytest.raises(ExportError, match="told for rain, wind"):
         names([file(), file(query="wind", cat_id=None), file(query="rain", cat_id=None)], UCS_TEMPLATE, creator_id="A")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "zip://a::b.wav::/x/mid.zip",
+        "tar://in/a::b.wav::zip://odd::name.zip::s3://k/mid.tar",
+        "zip://a::b.wav::tar://deep/in.tar::/x/mid.zip",
+    ],
+)
+def test_a_member_whose_name_holds_colons_keeps_it(uri: str) -> None:
+    assert names([file(uri)], "{source}.{ext}", replace_unsafe=True) == ["a__b.wav"]
+    other = uri.replace("a::b.wav", "c.wav")
+    told = names([file(uri), file(other)], "{folder}/{source}.{ext}", replace_unsafe=True)
+    assert told == ["a__b.wav", "c.wav"]

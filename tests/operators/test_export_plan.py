@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from fabricated_dataset import Member, commit_unit, sign
 
-from operators.export_plan import ExportFile, check_clipping, plan_events, plan_stems
+from operators.export_plan import ExportFile, check_clipping, check_rates, plan_events, plan_stems
 from operators.export_selection import ExportError, Selected, Selection, select
 from operators.schema import EVENT_TABLE_SCHEMA
 
@@ -133,3 +134,22 @@ def test_rows_of_two_forms_do_not_make_one_file(out: str) -> None:
     commit_unit(out, "aa02", [Member("/a.wav", seconds=60.0, start=600.0, channels=2)])
     with pytest.raises(ExportError, match="differ in form"):
         plan_stems(everything(out))
+
+
+def at_rate(out: str, rate: int) -> list[tuple[str, ExportFile]]:
+    stems = {"dog": [(0.0, np.full((1, 800), 0.1, np.float32))]}
+    commit_unit(out, "aa01", [Member("/a.wav", seconds=0.1, stems=stems)], queries=("dog",))
+    (file,) = plan_stems(everything(out))
+    return [("a.flac", replace(file, rows=(replace(file.head, sample_rate=rate),)))]
+
+
+@pytest.mark.parametrize("rate", [65_535, 65_537, 96_001, 655_350, 768_000])
+def test_a_rate_that_flac_cannot_hold_is_refused_and_wav_takes_it(out: str, rate: int) -> None:
+    with pytest.raises(ExportError, match=rf"a\.flac has {rate} Hz, and above 65534 Hz .*--format wav"):
+        check_rates(at_rate(out, rate), "flac")
+    check_rates(at_rate(out, rate), "wav")
+
+
+@pytest.mark.parametrize("rate", [4000, 44_100, 65_534, 65_540, 96_000, 192_000, 655_340])
+def test_every_other_rate_goes_into_flac(out: str, rate: int) -> None:
+    check_rates(at_rate(out, rate), "flac")

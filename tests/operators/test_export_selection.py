@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from fabricated_dataset import Member, commit_unit, sign
 
+from operators.dataset import SignatureError, create_or_check_signature
 from operators.export_selection import ExportError, Selection, select
 
 
@@ -72,3 +73,17 @@ def test_of_several_versions_the_newest_that_was_decoded_is_exported(out: str) -
     assert [row.path.rpartition("/")[2] for row in selected.rows] == ["aa02.parquet"]
     assert selected.spans["/a.wav", 0] == (0.0, 30.0)
     assert selected.versions_left_out == 1
+
+
+def test_a_source_whose_name_holds_brackets_can_be_named(out: str) -> None:
+    commit_unit(out, "aa01", [Member("/m/take [1].wav"), Member("/m/take 1.wav")])
+    assert {row[0] for row in told(out, sources=("/m/take [1].wav",))} == {"/m/take [1].wav", "/m/take 1.wav"}
+    assert {row[0] for row in told(out, sources=("/m/take 1.wav",))} == {"/m/take 1.wav"}
+
+
+@pytest.mark.parametrize("version", [{"schema_version": 1}, {}])
+def test_a_dataset_of_another_version_is_refused_in_a_sentence(tmp_path: object, version: dict[str, int]) -> None:
+    create_or_check_signature(f"{tmp_path}/old", {"kind": "extract", **version})
+    found = version.get("schema_version", r"\(not set\)")
+    with pytest.raises(SignatureError, match=f"tables of version {found}, and this .* reads version 2: make it again"):
+        select(f"{tmp_path}/old", Selection())

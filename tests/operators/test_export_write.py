@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
 
@@ -11,11 +9,10 @@ import pytest
 import soundfile
 from fabricated_dataset import Member, commit_unit, sign
 
-from operators.export_index import index_csv
 from operators.export_plan import ExportFile, Shape, plan_events, plan_stems
 from operators.export_read import RowChangedError, RowReader
-from operators.export_selection import ExportError, Selection, select
-from operators.export_write import MAX_OPEN, Named, passes, refuse_existing, write_pass
+from operators.export_selection import Selection, select
+from operators.export_write import MAX_OPEN, Named, facts_of, passes, write_pass
 from operators.unit_file import unit_path
 
 RATE = 8000
@@ -189,22 +186,18 @@ def test_audio_that_is_shorter_than_its_row_tells_is_an_error_not_silence(out: s
         write(out, tmp_path / "to", stems(out))
 
 
-def test_files_that_are_there_are_not_written_over(tmp_path: Path) -> None:
-    (tmp_path / "Walk").mkdir()
-    (tmp_path / "Walk" / "Dog.wav").touch()
-    refuse_existing(str(tmp_path), ["walk/rain.wav"])
-    with pytest.raises(ExportError, match=r"1 of 2 files exist already .*walk/dog\.wav.*--overwrite"):
-        refuse_existing(str(tmp_path), ["walk/dog.wav", "walk/rain.wav"])
-    refuse_existing("memory://nothing-here", ["walk/dog.wav"])
+def test_the_seconds_that_are_written_are_told_on_the_way(out: str, tmp_path: Path) -> None:
+    rows = {"dog": [(2.0, noise(1.5))], "rain": [(0.0, noise(20.0, seed=1))]}
+    commit_unit(out, "aa01", [Member("/a.wav", seconds=20.0, stems=rows)])
+    named = [Named(f"{tmp_path}/{index}.wav", file) for index, file in enumerate(stems(out))]
+    told: list[float] = []
+    write_pass(named, RowReader(out), "wav", 0.0, told.append)
+    assert sum(told) == pytest.approx(40.0)
+    assert len(told) == 4  # a row each, and what is left to the end of each
 
 
-def test_the_index_has_a_line_per_file(out: str) -> None:
-    columns = {"ucs_cat_id": "ANMLDog", "tags": ["wet", "field"], "source_clock_seconds": 3600.0}
-    commit_unit(out, "aa01", [Member("/a, b.wav", columns=columns)])
-    (row,) = csv.DictReader(io.StringIO(index_csv([("x/dog.wav", stems(out)[0])]).decode()))
-    assert row == {
-        "file": "x/dog.wav", "source_uri": "/a, b.wav", "track": "0", "query_id": "dog",
-        "query_text": "the sound of dog", "start_seconds": "0.000000", "end_seconds": "20.000000", "presence": "0.9000",
-        "rank": "", "ucs_cat_id": "ANMLDog", "tags": "wet; field", "sample_rate": "8000", "channels": "1",
-        "time_reference": str(3600 * RATE),
-    }  # fmt: skip
+def test_a_file_of_several_clips_tells_the_tags_of_all(out: str) -> None:
+    for start, tags in ((0.0, ["wet", "field"]), (20.0, ["dry", "wet"])):
+        commit_unit(out, f"aa{start:02.0f}", [Member("/a.wav", start=start, columns={"tags": tags})])
+    (file,) = stems(out)
+    assert facts_of(file).tags == file.tags == ("wet", "field", "dry")

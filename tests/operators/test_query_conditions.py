@@ -3,6 +3,7 @@ used."""
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import fsspec
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from no_credentials import without_credentials
 from small_model import EMBEDDING, RATE, lively, small_model
 
 from operators.catalog import Catalog, CatalogError, QuerySpec
@@ -124,3 +126,25 @@ def test_what_is_no_sound_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_exemplar_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"'gone.wav' cannot be read"):
         positive(str(tmp_path / "gone.wav"))
+
+
+def test_of_a_long_recording_no_more_is_read_than_is_heard(tmp_path: Path) -> None:
+    sound = np.concatenate([lively(EXEMPLAR_SECONDS), np.zeros((1, 7200 * RATE), np.float32)], axis=1)
+    path = exemplar(tmp_path / "long.wav", sound, subtype="PCM_16")
+    tracemalloc.start()
+    heard = read_exemplar(path, RATE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(heard) == EXEMPLAR_SECONDS * RATE
+    assert peak < sound.nbytes / 20
+
+
+def test_an_address_that_no_store_knows_is_a_sentence() -> None:
+    with pytest.raises(ExemplarError, match=r"'unheardof://x' cannot be read .*Protocol not known.*check the address"):
+        read_exemplar("unheardof://x", RATE)
+
+
+def test_a_bucket_without_credentials_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_credentials(tmp_path, monkeypatch)
+    with pytest.raises(ExemplarError, match=r"'s3://b/x\.wav' cannot be read .*NoCredentialsError.*credentials"):
+        read_exemplar("s3://b/x.wav", RATE)

@@ -143,3 +143,20 @@ def test_a_library_whose_table_is_missing_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "events.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"events\.parquet is missing.*run the same command again"):
         list(searchable_rows(out))
+
+
+def test_a_table_that_is_older_than_the_events_is_searched_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = library(tmp_path, [event(3, 0)])
+    search = Search(Sought(EAST, NOTHING), embed_texts)
+    assert starts(search, out) == [3.0]
+    assert caplog.messages == []
+    commit_events(out, "bb02", [replace(event(6, 0), uri="/b.wav")])
+    assert starts(search, out) == [3.0]
+    (said,) = caplog.messages
+    assert "events.parquet tells of 1 events and 2 are committed" in said
+    assert "run the same command again" in said
+    rebuild_derived(out)
+    assert starts(search, out) == [3.0, 6.0]
+    assert len(caplog.messages) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import wavinfo
-from fabricated_dataset import SAMPLE_RATE, Member, commit_unit, sign
+from fabricated_dataset import SAMPLE_RATE, Member, commit_unit, sign, write_plan
 from made_media import ffmpeg
 from typer.testing import CliRunner
 
@@ -97,6 +98,58 @@ def test_the_same_export_gives_the_same_bytes_and_needs_leave_to_replace(out: st
     assert code == 2
     assert "--overwrite" in said
     assert run(out, "--to", str(tmp_path / "one"), "--overwrite")[0] == 0
+
+
+def test_what_is_missing_of_a_source_is_told_everywhere(out: str, tmp_path: Path) -> None:
+    lost = Member("/m/talk.mkv", track=1, start=1200.0, status="failed", error_class="worker_lost", fields={"track": 1})
+    commit_unit(out, "bb01", [Member("/m/talk.mkv", track=1, start=600.0), lost])
+    write_plan(out, {"bb01": [Member("/m/talk.mkv", track=1, start=1200.0, seconds=50.0)]})
+    code, said, _ = run(out, "--to", str(tmp_path / "to"))
+    assert code == 0
+    assert "630.0 s of 1 tracks are missing" in said
+    assert "/m/talk.mkv, track 1: 630.0 s, first at 20 s" in said
+    with (tmp_path / "to" / "index.csv").open(newline="") as file:
+        rows = {row["file"]: row["missing_seconds"] for row in csv.DictReader(file)}
+    assert rows["talk.track1/dog.wav"] == "630.000"
+    assert {seconds for name, seconds in rows.items() if "track1" not in name} == {"0.000"}
+    assert "630.0 s of 1 tracks are missing" in run(out, "--to", str(tmp_path / "dry"), "--dry-run")[1]
+    for more in ([], ["--dry-run"]):
+        told = json.loads(run(out, "--to", str(tmp_path / "json"), "--json", *more)[1])
+        assert told["missing"] == [
+            {"source_uri": "/m/talk.mkv", "track": 1, "seconds": 630.0, "first_seconds": 20.0, "is_open": False}
+        ]
+        shutil.rmtree(tmp_path / "json", ignore_errors=True)
+    assert "tracks are missing" not in run(out, "--to", str(tmp_path / "walk"), "--source", "*walk*")[1]
+
+
+def test_two_exports_share_a_folder_and_its_index(out: str, tmp_path: Path) -> None:
+    assert run(out, "--to", str(tmp_path / "to"), "--query", "dog")[0] == 0
+    assert run(out, "--to", str(tmp_path / "to"), "--query", "rain")[0] == 0
+    code, _, said = run(out, "--to", str(tmp_path / "to"), "--query", "rain")
+    assert (code, "1 of 1 files exist already" in said) == (2, True)
+    assert run(out, "--to", str(tmp_path / "to"), "--query", "rain", "--overwrite")[0] == 0
+    with (tmp_path / "to" / "index.csv").open(newline="") as file:
+        listed = [row["file"] for row in csv.DictReader(file)]
+    assert sorted(listed) == [name for name in files_below(tmp_path / "to") if name != "index.csv"]
+    assert len(listed) == 4
+
+
+def test_an_index_that_is_not_ours_is_replaced_only_with_leave(out: str, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "index.csv").write_text("my,notes\n")
+    code, _, said = run(out, "--to", str(tmp_path / "to"))
+    assert (code, "is no index of an export" in said, files_below(tmp_path / "to")) == (2, True, ["index.csv"])
+    assert run(out, "--to", str(tmp_path / "to"), "--overwrite")[0] == 0
+    assert (tmp_path / "to" / "index.csv").read_text().startswith("file,source_uri")
+
+
+@pytest.mark.parametrize("to", ["file", "file/deep", "/proc/xx"])
+def test_a_place_that_takes_no_files_is_refused_first(out: str, tmp_path: Path, to: str) -> None:
+    (tmp_path / "file").touch()
+    for more in ([], ["--dry-run"], ["--overwrite"]):
+        code, _, said = run(out, "--to", str(tmp_path / to), *more)
+        assert code == 2, said
+        assert "give another --to" in said
 
 
 def test_ucs_names(out: str, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 from fabricated_dataset import Event, Member, commit_events, commit_unit, sign
+from no_credentials import without_credentials
 from rich.console import Console
 from typer.testing import CliRunner
 
 from model.registry import load_model
+from operators.dataset import create_or_check_signature
 from operators.derived import rebuild_derived
 from operators.search import Hit, NothingToSearchError, SearchError
 from workflows.cli import app
@@ -176,3 +178,21 @@ def test_the_table_fits_a_hundred_columns_and_takes_names_as_they_are() -> None:
 
 def test_times_read_as_a_player_shows_them() -> None:
     assert clock_span(0.0, 59.96) == "0:00.0 - 1:00.0"
+
+
+def test_an_address_that_cannot_be_read_is_wrong_use(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, stderr = said(library, "--audio", "unheardof://x")
+    assert (code, "Protocol not known" in stderr) == (2, True)
+    without_credentials(tmp_path, monkeypatch)
+    code, _, stderr = said(library, "--audio", "s3://bucket/x.wav")
+    assert (code, "check the address, the credentials" in stderr) == (2, True)
+    code, _, stderr = said("s3://bucket/out", "dog")
+    assert (code, "the store does not answer" in stderr) == (1, True)
+
+
+def test_a_dataset_of_another_version_is_refused(tmp_path: Path) -> None:
+    create_or_check_signature(str(tmp_path), {"kind": "mine", "schema_version": 1, "model": MINI.signature})
+    code, _, stderr = said(str(tmp_path), "dog")
+    assert (code, "holds tables of version 1" in stderr) == (2, True)

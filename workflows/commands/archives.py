@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workflows.commands.endings import fail, run, wrong_use
+from workflows.commands.endings import GOES_ON, fail, run, wrong_use
 from workflows.commands.options import (
     Address,
     CatalogName,
@@ -143,7 +143,7 @@ def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
 
         print_estimate(run(lambda: estimate(job)), as_json=as_json)
         return
-    summary = run(lambda: _separate(job, as_json))
+    summary = run(lambda: _separate(job, as_json), interrupted=GOES_ON)
     if summary.lost:
         fail(
             f"{summary.lost} units were not committed; the reasons stand above. Run the same command again to try them."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ def report(out: Annotated[str, typer.Argument(help="the dataset")]) -> None:
     """Write OUT/report.html: one file with time lines, spectrograms, players and failures."""
     from workflows.report import report as write_report
 
-    print(run(lambda: write_report(out)))
+    print(run(lambda: write_report(out), interrupted="the report is as it was; give the same command again"))
 
 
 def search(
@@ -104,7 +104,6 @@ def export(
     from operators.export_plan import CONTAINERS, SHAPES
     from operators.export_selection import Selection
     from workflows.export import ExportJob, plan_export, print_plan, print_summary
-    from workflows.export import export as run_export
 
     if shape is not None and shape not in SHAPES:
         wrong_use(f"--shape is {shape!r}; choose {' or '.join(SHAPES)}")
@@ -138,4 +137,19 @@ def export(
     if dry_run:
         print_plan(run(lambda: plan_export(job)), job, as_json=as_json)
         return
-    print_summary(run(lambda: run_export(job)), as_json=as_json)
+    summary = run(
+        lambda: _export(job, as_json),
+        interrupted="files that are there are whole, and the index does not tell of them yet; give the same command "
+        "with --overwrite",
+    )
+    print_summary(summary, as_json=as_json)
+
+
+def _export(job: Any, as_json: bool) -> Any:
+    from rich.console import Console
+
+    from workflows.export import export as run_export
+    from workflows.export_progress import ExportProgress
+
+    with ExportProgress(Console(quiet=as_json)) as progress:
+        return run_export(job, progress)

@@ -6,13 +6,23 @@ Exit codes: 0 all done (bad sources included, and counted), 1 the job failed, 2 
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
+GOES_ON: Final = "run the same command again to go on where it stopped"
+NOTHING_DONE: Final = "nothing was changed"
+STORES: Final = frozenset(
+    {"adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
+)
+"""Packages that talk to stores. Their errors are no OSError where credentials are missing, or an address is wrong."""
 
-def run(work: Any) -> Any:
-    """The result of `work`; errors that a person can act on become one message and an exit code."""
+
+def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
+    """The result of `work`; errors that a person can act on become one message and an exit code.
+
+    `interrupted` says what an interruption leaves behind.
+    """
     from model.checkpoint import CheckpointError
     from operators.catalog import CatalogError
     from operators.dataset import SignatureError
@@ -39,7 +49,14 @@ def run(work: Any) -> Any:
     except (CheckpointError, ClusterError, NothingToSearchError, SourceFailure, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("interrupted; run the same command again to go on where it stopped", code=130)
+        fail(f"interrupted; {interrupted}", code=130)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in STORES:
+            raise
+        fail(
+            f"the store does not answer as it should ({type(error).__name__}: {error}); check the address, the "
+            "credentials and the network, then give the same command again"
+        )
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
