@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from operators.archive_slice import MEMBER_PREFIXES
+from operators.archive_slice import layers
 from operators.export_plan import ExportFile, Shape
 from operators.export_selection import ExportError, examples
 
@@ -45,7 +45,6 @@ UCS_TEMPLATE: Final = "{cat_id}_{fx_name}_{creator_id}_{source_id}.{ext}"
 COMPONENT_BYTES: Final = 255  # ext4, APFS and NTFS hold no longer one
 NOT_PORTABLE: Final = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
-NEXT_LAYER: Final = re.compile(r"::(?=(?:tar|zip)://)")
 SLASH: Final = "\0"  # stands for a '/' inside of a field, which makes no folder
 
 
@@ -169,20 +168,9 @@ def _parts(uri: str) -> list[str]:
     >>> _parts("zip://a/b.wav::tar://in.zip::/x/c.tar"), _parts("s3://bucket/b.wav")
     (['x', 'c.tar', 'in.zip', 'a', 'b.wav'], ['s3', 'bucket', 'b.wav'])
     """
-    home, *members = _layers(uri)
-    return [part for part in "/".join([home.replace("://", "/", 1), *members]).split("/") if part]
-
-
-def _layers(uri: str) -> list[str]:
-    """The outermost file, the archives in it, and last the member's own name; a name may hold `::`.
-
-    >>> _layers("zip://a::b.wav::tar://in.zip::/x/c.tar")
-    ['/x/c.tar', 'in.zip', 'a::b.wav']
-    """
-    if not uri.startswith(MEMBER_PREFIXES):
-        return [uri]
-    chain, _, home = uri.rpartition("::")
-    return [home, *(layer.partition("://")[2] for layer in reversed(NEXT_LAYER.split(chain)))]
+    *members, home = layers(uri)
+    names = [home.replace("://", "/", 1), *(member.partition("://")[2] for member in reversed(members))]
+    return [part for part in "/".join(names).split("/") if part]
 
 
 def _common(folders: Sequence[Sequence[str]]) -> list[str]:
