@@ -32,6 +32,7 @@ from operators.export_write import Named, passes, write_pass
 from operators.ffmpeg_process import require_programs
 from operators.whole_file import Place, place, sweep_temporary, write_whole
 from workflows.export_progress import ExportProgress
+from workflows.interrupt import interruptible_between_steps
 
 STALE_SECONDS = 3600.0
 
@@ -136,9 +137,15 @@ def export(job: ExportJob, progress: ExportProgress | None = None) -> Summary:
     files = [Named((target / name).uri, file) for name, file in zip(plan.names, plan.files, strict=True)]
     progress = progress or ExportProgress(Console(quiet=True))
     progress.start(len(files), sum(file.seconds for file in plan.files))
-    for together in passes(files, plan.shape):
-        size_bytes += write_pass(together, reader, job.container, job.gain_db, progress.advance)
-        progress.advance(0.0, files=len(together))
+    with interruptible_between_steps() as check:
+
+        def advance(seconds: float) -> None:
+            check()
+            progress.advance(seconds)
+
+        for together in passes(files, plan.shape):
+            size_bytes += write_pass(together, reader, job.container, job.gain_db, advance)
+            progress.advance(0.0, files=len(together))
     _write_index(target / INDEX_FILE, plan)
     return plan.summary(job, size_bytes, time.monotonic() - began)
 

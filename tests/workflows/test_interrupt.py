@@ -1,0 +1,48 @@
+"""Ctrl-C takes effect between two steps, and the handler that was there comes back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from workflows.interrupt import interruptible_between_steps
+
+
+def test_it_is_raised_at_the_next_check_and_not_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interruptible_between_steps() as check:
+        check()
+        signal.raise_signal(signal.SIGINT)
+        reached.append("the end of the step")
+        check()
+        reached.append("the next step")
+    assert reached == ["the end of the step"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_it_is_not_lost_after_the_last_check() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible_between_steps():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_error_of_the_work_is_that_error() -> None:
+    with pytest.raises(ValueError, match="of the work"), interruptible_between_steps():
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("of the work")
+
+
+def test_in_another_thread_it_does_nothing() -> None:
+    done = []
+
+    def work() -> None:
+        with interruptible_between_steps() as check:
+            check()
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
