@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import random
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,20 +160,7 @@ def test_duckdb_and_pandas_open_the_table(tmp_path: Path) -> None:
     assert list(frame[frame.duplicate_of.isna()].stem_id) == [BARK_AGAIN.stem_id, HOWL.stem_id, RAIN.stem_id]
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    disk = tmp_path / "tiny"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
-
-
+@pytest.mark.parametrize("tiny_disk", ["64k"], indirect=True)
 def test_a_temporary_disk_that_is_full_is_named_and_not_the_library(
     tmp_path: Path, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
