@@ -1,5 +1,5 @@
-"""What the tests of operators share: `fabricated_dataset` can be imported (tests are no package: laion-clap installs one
-of that name), and a disk that is soon full."""
+"""What the tests of operators share: a disk that is soon full, and that `fabricated_dataset` can be imported (tests are
+no package: laion-clap installs one of that name)."""
 
 from __future__ import annotations
 
