@@ -20,8 +20,9 @@ from torch import Tensor
 
 from model.checkpoint import Model
 from model.mask_sharing import exclusive_masks, residual_mask
-from model.separator import Condition, Features, Mask, Separator
+from model.separator import Condition, Features
 from model.window_grid import Window, WindowGrid
+from operators.encoded_views import EncodedViews, Pair, halving
 from operators.event_spans import BINS_PER_SECOND, to_bins
 from operators.stretches import (
     RESIDUAL,
@@ -36,10 +37,7 @@ from operators.stretches import (
 SILENCE: Final = 10.0 ** (-90.0 / 20.0)
 """A window whose peak is below -90 dBFS is digital silence: the network never sees it."""
 
-Pair = tuple[int, int]
-"""Row of a view, and query."""
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass
@@ -198,7 +196,7 @@ class StemEngine:
             for query, threshold in enumerate(self.thresholds)
             if not self.gate or heard[i].presence[query] >= threshold
         ]
-        decoding = _Decoding(self.network, self.condition, features, spectra, rate, stacked.shape[-1])
+        decoding = EncodedViews(self.network, self.condition, features, spectra, rate, stacked.shape[-1])
         for (row, query), stem in self._decode(passed, decoding):
             i, channel = views[row]
             if channel is None:
@@ -215,7 +213,7 @@ class StemEngine:
         own = np.stack([soxr.resample(view, rate, self.sample_rate) for view in mono])
         return self.network.encode(torch.from_numpy(own).to(self.device))
 
-    def _decode(self, pairs: list[Pair], decoding: _Decoding) -> Iterator[tuple[Pair, Samples]]:
+    def _decode(self, pairs: list[Pair], decoding: EncodedViews) -> Iterator[tuple[Pair, Samples]]:
         """Stems [C, L] of pairs, in mixed batches that are halved when memory runs out; residuals of views, if wished.
 
         Queries that share a window need the masks of all of them before the first stem.
@@ -256,39 +254,6 @@ class StemEngine:
                 yield from zip(batch, results, strict=True)
 
 
-@dataclass(frozen=True)
-class _Decoding:
-    """The views of a few windows, encoded: from pairs to masks, and from masks to stems."""
-
-    network: Separator
-    condition: Condition
-    features: Features
-    spectra: Tensor
-    rate: int
-    length: int
-
-    @torch.inference_mode()
-    def masks(self, pairs: Sequence[Pair]) -> Tensor:
-        """Masks of pairs on the network's bands, Tensor[P, M, N]."""
-        first, device = pairs[0][0], self.spectra.device
-        condition = self.condition.select(torch.tensor([query for _, query in pairs], device=device))
-        if all(row == first for row, _ in pairs):  # one window: nothing is copied
-            return self.network.mask(self.features.repeat(first, len(pairs)), condition).bands
-        rows = torch.tensor([row for row, _ in pairs], device=device)
-        return self.network.mask(self.features.select(rows), condition).bands
-
-    @torch.inference_mode()
-    def render(self, pairs: Sequence[Pair], masks: Tensor) -> Samples:
-        """Stems [P, C, L] of pairs by their masks [P, M, N]."""
-        first = pairs[0][0]
-        if all(row == first for row, _ in pairs):
-            spectra = self.spectra[first : first + 1]
-        else:
-            spectra = self.spectra.index_select(0, torch.tensor([row for row, _ in pairs], device=self.spectra.device))
-        stems: Samples = self.network.render(Mask(masks), spectra, self.length, self.rate).float().cpu().numpy()
-        return stems
-
-
 def _cut(samples: Samples, first: int, window: Window, length: int) -> Samples:
     """The window's samples [C, L], silence where the track has none."""
     low, high = window.start - first, window.start - first + length
@@ -302,23 +267,3 @@ def _views(window: Samples) -> list[int | None]:
     if not cancels(window):
         return [None]
     return [channel for channel, samples in enumerate(window) if np.abs(samples).max() > SILENCE]
-
-
-def halving(
-    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Result]
-) -> Iterator[tuple[Sequence[Item], Result]]:
-    """`work` on batches of at most `size` items; out of accelerator memory halves the batch and tries again, down to
-    one item."""
-    at = 0
-    while at < len(items):
-        part = items[at : at + size]
-        try:
-            result = work(part)
-        except torch.OutOfMemoryError:
-            if size == 1:
-                raise
-            size = max(1, size // 2)
-            torch.cuda.empty_cache()
-            continue
-        at += len(part)
-        yield part, result

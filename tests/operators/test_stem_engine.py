@@ -13,8 +13,9 @@ from torch import Tensor
 
 from model.clapsep import CLAPSep
 from model.separator import Condition, Features, Mask
+from operators.encoded_views import halving
 from operators.event_spans import BINS_PER_SECOND
-from operators.stem_engine import SILENCE, Coverage, StemEngine, halving
+from operators.stem_engine import SILENCE, Coverage, StemEngine
 from operators.stretches import RESIDUAL, STRETCH_SECONDS, Stretch, cancels, is_audible, mono_of
 
 QUERIES = 3
