@@ -71,9 +71,6 @@ class Mask:
 
     bands: Tensor
 
-    def __len__(self) -> int:
-        return self.bands.shape[0]
-
 
 class Separator(nn.Module, ABC):
     """A network that separates what a condition describes from a mixture of a fixed window length."""
