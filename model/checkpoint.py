@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from model.clap import Clap, ClapConfig
-from model.clapsep import CLAPSep, CLAPSepConfig
+from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 
 METADATA_KEY = "soundquarry"
 FORMAT_VERSION = 1
@@ -39,7 +39,7 @@ class Model:
     """A separator with the towers that understand its queries."""
 
     name: str
-    separator: CLAPSep
+    separator: CompactCLAPSep
     clap: Clap
     calibration: Calibration
     provenance: dict[str, Any]
@@ -49,7 +49,7 @@ class Model:
 
 
 def save_checkpoint(
-    path: Path, *, separator: CLAPSep, clap: Clap, calibration: Calibration, provenance: dict[str, Any]
+    path: Path, *, separator: CompactCLAPSep, clap: Clap, calibration: Calibration, provenance: dict[str, Any]
 ) -> None:
     """Write a model to one file. Same weights and provenance, same bytes."""
     from safetensors.torch import save_file
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, *, name: str | None = None) -> Model:
             f"{path} carries no soundquarry header of format {FORMAT_VERSION}; export it with this version"
         )
     try:
-        separator = CLAPSep(CLAPSepConfig(**_tuples(header["separator"])))
+        separator = CompactCLAPSep(CompactCLAPSepConfig(**_tuples(header["separator"])))
         clap = Clap(ClapConfig(**_tuples(header["clap"])))
         calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
     except (KeyError, TypeError, ValueError) as error:

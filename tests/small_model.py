@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from model.checkpoint import Calibration, Model, save_checkpoint
 from model.clap import Clap, ClapConfig
-from model.clapsep import CLAPSep, CLAPSepConfig
+from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 from model.sentence_encoder import SENTENCE_WIDTH, SentenceEncoder
 from model.separator import Condition
 
@@ -23,7 +23,7 @@ Samples = npt.NDArray[np.float32]
 RATE = 4000
 WINDOW = 10 * RATE
 EMBEDDING = 8
-SEPARATOR = CLAPSepConfig(
+SEPARATOR = CompactCLAPSepConfig(
     sample_rate=RATE,
     window_samples=WINDOW,
     n_fft=256,
@@ -52,7 +52,7 @@ class WordSentences(SentenceEncoder):
         return torch.from_numpy(np.random.default_rng(seed).standard_normal(SENTENCE_WIDTH).astype(np.float32))
 
 
-def small_separator(seed: int = 0, network: type[CLAPSep] = CLAPSep) -> CLAPSep:
+def small_separator(seed: int = 0, network: type[CompactCLAPSep] = CompactCLAPSep) -> CompactCLAPSep:
     """A random separator whose masks and presences use much of their range."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -74,7 +74,7 @@ def small_clap(seed: int = 0) -> Clap:
         return Clap(CLAP, WordSentences()).eval()
 
 
-def small_model(seed: int = 0, network: type[CLAPSep] = CLAPSep) -> Model:
+def small_model(seed: int = 0, network: type[CompactCLAPSep] = CompactCLAPSep) -> Model:
     return Model(
         name="small",
         separator=small_separator(seed, network),

@@ -11,7 +11,7 @@ import torch
 
 from model.checkpoint import Calibration, save_checkpoint
 from model.clap import Clap, ClapConfig
-from model.clapsep import CLAPSep, CLAPSepConfig
+from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--presence-threshold", type=float, default=0.5)
     parser.add_argument("--event-threshold", type=float, default=0.5)
     arguments = parser.parse_args()
-    separator, clap = CLAPSep(CLAPSepConfig()), Clap(ClapConfig())
+    separator, clap = CompactCLAPSep(CompactCLAPSepConfig()), Clap(ClapConfig())
     state = torch.load(arguments.work / "separator.pt", map_location="cpu", weights_only=True)
     separator.load_state_dict(state["average"])
     clap.load_state_dict(torch.load(arguments.work / "clap.pt", map_location="cpu", weights_only=True)["average"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from model.clap import Clap, ClapConfig
-from model.clapsep import CLAPSep, CLAPSepConfig
+from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 from model.sentence_encoder import SentenceEncoder
 from model.training.clips import ClipLibrary
 from model.training.contrastive import ContrastiveTask
@@ -42,7 +42,7 @@ def main() -> None:
     clap.eval()
 
     torch.manual_seed(0)
-    network = CLAPSep(CLAPSepConfig()).to(memory_format=torch.channels_last)
+    network = CompactCLAPSep(CompactCLAPSepConfig()).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         text = clap.embed_sentences(sentences).clone()
         audio = embed_clips(clap, library).clone()

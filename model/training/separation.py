@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.clapsep import CLAPSep
+from model.compact_clapsep import CompactCLAPSep
 from model.mixing import Audio, mix_at_snr, varied_crop
 from model.separator import Condition, Features
 from model.training.clips import ClipLibrary
@@ -67,7 +67,7 @@ class SeparationTask:
 
     def __init__(
         self,
-        network: CLAPSep,
+        network: CompactCLAPSep,
         library: ClipLibrary,
         text: Tensor,
         audio: Tensor,

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from small_model import RATE, Samples, random_condition, small_model
 from torch import Tensor
 
-from model.clapsep import CLAPSep
 from model.separator import Condition, Features
 from operators import event_mining
 from operators.event_mining import EventMiner, Range, parts_of
@@ -33,7 +32,7 @@ MINING = MineSettings(max_event_seconds=LONGEST_SECONDS, padding_seconds=0.5, fa
 Times = list[tuple[float, float, bool]]
 
 
-class LoudIsPresent(CLAPSep):
+class LoudIsPresent(CompactCLAPSep):
     """Hears every query wherever it is loud, and lets everything through: what the events are can be told by hand."""
 
     def __init__(self, config: object) -> None:

@@ -11,7 +11,7 @@ import torch
 from small_model import EMBEDDING, RATE, Samples, lively, random_condition, small_model
 from torch import Tensor
 
-from model.clapsep import CLAPSep
+from model.compact_clapsep import CompactCLAPSep
 from model.separator import Condition, Features, Mask
 from operators.encoded_views import halving
 from operators.event_spans import BINS_PER_SECOND
@@ -22,7 +22,7 @@ QUERIES = 3
 SECONDS = 203.7
 
 
-class Transparent(CLAPSep):
+class Transparent(CompactCLAPSep):
     """Hears every query everywhere, and lets everything through."""
 
     def mask_logits(self, features: Features, condition: Condition) -> Tensor:
@@ -32,7 +32,7 @@ class Transparent(CLAPSep):
         return torch.full_like(super().activity_logits(features, condition), 30.0)
 
 
-class Watched(CLAPSep):
+class Watched(CompactCLAPSep):
     """Notes the peak of every window that it is shown, and how many pairs it decodes."""
 
     peaks: list[float]
@@ -47,7 +47,7 @@ class Watched(CLAPSep):
         return super().mask(features, condition)
 
 
-class Cramped(CLAPSep):
+class Cramped(CompactCLAPSep):
     """Has memory for so many pairs at a time."""
 
     room: int = 2
@@ -59,7 +59,7 @@ class Cramped(CLAPSep):
 
 
 def engine_of(
-    network: type[CLAPSep] = CLAPSep,
+    network: type[CompactCLAPSep] = CompactCLAPSep,
     *,
     thresholds: Sequence[float] | None = None,
     queries: int = QUERIES,

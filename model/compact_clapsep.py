@@ -1,4 +1,4 @@
-"""CLAPSep: a mixture encoder with taps, and a decoder that FiLMs every tap with a CLAP embedding of the query.
+"""The compact CLAPSep: a mixture encoder with taps, and a decoder that FiLMs every tap with the query's embedding.
 
     taps    = encoder(log-mel(mixture))                                  coarse first, query independent
     h       = 0;  for each tap x:  h = LN( gamma(e) * W x + beta(e) + up(h) );  h = h + MLP(h)
@@ -7,7 +7,7 @@
 
 Source: CLAPSep (arXiv 2402.17455, section III): encoder taps, "SkipTrans" (FiLM on a projected tap, plus the path
 from below, then layer norm), magnitude mask with the mixture's phase, positive and negative embedding concatenated
-and L2-normalised. Our choice in the small configuration: the encoder is a convolutional U-Net whose *upward* maps
+and L2-normalised. Our choices here: the encoder is a convolutional U-Net whose *upward* maps
 are the taps, so the decoder can be pointwise and a further query costs about a tenth of the first; a presence head
 reads activity per frame from the coarse maps.
 """
@@ -29,7 +29,7 @@ from model.spectrum import Stft, StftConfig
 
 
 @dataclass(frozen=True)
-class CLAPSepConfig:
+class CompactCLAPSepConfig:
     """Shape of the network. Stored in the checkpoint; two networks of one config load each other's weights."""
 
     sample_rate: int = 32_000
@@ -93,10 +93,10 @@ class SkipTrans(nn.Module):
         return functional.linear(h, weight, offset) + functional.linear(hidden, weight @ last.weight)
 
 
-class CLAPSep(Separator):
+class CompactCLAPSep(Separator):
     """Query-conditioned separator; see the module's docstring for the equation."""
 
-    def __init__(self, config: CLAPSepConfig) -> None:
+    def __init__(self, config: CompactCLAPSepConfig) -> None:
         super().__init__()
         self.config = config
         self.sample_rate = config.sample_rate

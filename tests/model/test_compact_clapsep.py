@@ -10,14 +10,14 @@ from small_model import EMBEDDING, RATE, SEPARATOR, WINDOW, lively, random_condi
 from torch import Tensor
 from torch.nn import functional
 
-from model.clapsep import CLAPSep, CLAPSepConfig
+from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 from model.separator import Condition, Features, all_pairs
 
 WINDOWS, QUERIES = 3, 4
 
 
 @pytest.fixture(scope="module")
-def network() -> CLAPSep:
+def network() -> CompactCLAPSep:
     return small_separator()
 
 
@@ -27,13 +27,13 @@ def mixtures() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def features(network: CLAPSep, mixtures: Tensor) -> Features:
+def features(network: CompactCLAPSep, mixtures: Tensor) -> Features:
     with torch.inference_mode():
         return network.encode(mixtures)
 
 
 @torch.inference_mode()
-def stems_of(network: CLAPSep, features: Features, mixtures: Tensor, condition: Condition) -> Tensor:
+def stems_of(network: CompactCLAPSep, features: Features, mixtures: Tensor, condition: Condition) -> Tensor:
     """Stems of every pair, decoded in one batch: [windows, queries, T]."""
     rows, queries = all_pairs(len(features), len(condition))
     mask = network.mask(features.select(rows), condition.select(queries))
@@ -41,7 +41,7 @@ def stems_of(network: CLAPSep, features: Features, mixtures: Tensor, condition: 
     return stems.reshape(len(features), len(condition), -1)
 
 
-def test_shapes_are_those_of_the_interface(network: CLAPSep, mixtures: Tensor, features: Features) -> None:
+def test_shapes_are_those_of_the_interface(network: CompactCLAPSep, mixtures: Tensor, features: Features) -> None:
     condition = random_condition(QUERIES)
     with torch.inference_mode():
         spectrum = network.analyse(mixtures[:, None].expand(-1, 2, -1))
@@ -58,7 +58,7 @@ def test_shapes_are_those_of_the_interface(network: CLAPSep, mixtures: Tensor, f
     assert 0.0 <= activity.min() <= presence.min() <= presence.max() <= activity.max() <= 1.0
 
 
-def test_the_random_network_is_no_trivial_one(network: CLAPSep, mixtures: Tensor, features: Features) -> None:
+def test_the_random_network_is_no_trivial_one(network: CompactCLAPSep, mixtures: Tensor, features: Features) -> None:
     stems = stems_of(network, features, mixtures, random_condition(QUERIES))
     level = (stems.square().mean(dim=-1) / mixtures.square().mean(dim=-1, keepdim=True)).sqrt()
     assert 0.1 < level.min() <= level.max() < 0.95  # no mask of zeros or ones
@@ -67,7 +67,7 @@ def test_the_random_network_is_no_trivial_one(network: CLAPSep, mixtures: Tensor
 
 
 def test_pairs_decoded_together_equal_pairs_from_start_to_end_alone(
-    network: CLAPSep, mixtures: Tensor, features: Features
+    network: CompactCLAPSep, mixtures: Tensor, features: Features
 ) -> None:
     condition = random_condition(QUERIES)
     together = stems_of(network, features, mixtures, condition)
@@ -78,7 +78,7 @@ def test_pairs_decoded_together_equal_pairs_from_start_to_end_alone(
             assert torch.allclose(alone, together[row, query], atol=1e-5)
 
 
-def test_a_repeated_window_is_a_selected_one(network: CLAPSep, mixtures: Tensor, features: Features) -> None:
+def test_a_repeated_window_is_a_selected_one(network: CompactCLAPSep, mixtures: Tensor, features: Features) -> None:
     condition = random_condition(QUERIES)
     spectrum = network.analyse(mixtures[:, None])
     with torch.inference_mode():
@@ -87,7 +87,7 @@ def test_a_repeated_window_is_a_selected_one(network: CLAPSep, mixtures: Tensor,
     assert torch.allclose(stems, stems_of(network, features, mixtures, condition)[1], atol=1e-5)
 
 
-def test_stems_with_and_without_gradients_are_the_same(network: CLAPSep, mixtures: Tensor) -> None:
+def test_stems_with_and_without_gradients_are_the_same(network: CompactCLAPSep, mixtures: Tensor) -> None:
     condition = random_condition(1)
     with torch.inference_mode():
         plain = network(mixtures[:1, :20_000], condition)
@@ -99,7 +99,7 @@ def test_stems_with_and_without_gradients_are_the_same(network: CLAPSep, mixture
     assert all(name.startswith("activity") for name in silent)  # everything else takes part in a stem
 
 
-def test_the_order_of_the_batch_changes_nothing(network: CLAPSep, mixtures: Tensor, features: Features) -> None:
+def test_the_order_of_the_batch_changes_nothing(network: CompactCLAPSep, mixtures: Tensor, features: Features) -> None:
     condition, order = random_condition(QUERIES), torch.tensor([2, 0, 1])
     straight = stems_of(network, features, mixtures, condition)
     with torch.inference_mode():
@@ -113,7 +113,7 @@ def test_the_order_of_the_batch_changes_nothing(network: CLAPSep, mixtures: Tens
 
 @pytest.mark.parametrize("gain", [0.1, 10.0])
 def test_a_louder_mixture_has_the_same_mask_and_presence(
-    network: CLAPSep, mixtures: Tensor, features: Features, gain: float
+    network: CompactCLAPSep, mixtures: Tensor, features: Features, gain: float
 ) -> None:
     condition = random_condition(QUERIES)
     with torch.inference_mode():
@@ -124,7 +124,7 @@ def test_a_louder_mixture_has_the_same_mask_and_presence(
 
 
 def test_a_spectrum_that_is_passed_on_saves_the_transform_and_changes_nothing(
-    network: CLAPSep, mixtures: Tensor, features: Features
+    network: CompactCLAPSep, mixtures: Tensor, features: Features
 ) -> None:
     with torch.inference_mode():
         again = network.encode(mixtures, network.stft.analyse(mixtures))
@@ -132,7 +132,7 @@ def test_a_spectrum_that_is_passed_on_saves_the_transform_and_changes_nothing(
 
 
 def test_a_negative_changes_the_stem_and_its_absence_is_zeros(
-    network: CLAPSep, mixtures: Tensor, features: Features
+    network: CompactCLAPSep, mixtures: Tensor, features: Features
 ) -> None:
     positive, negative = random_condition(2, seed=7).embedding[:, :EMBEDDING]
     absent = Condition(torch.cat([positive, torch.zeros(EMBEDDING)])[None])
@@ -143,7 +143,7 @@ def test_a_negative_changes_the_stem_and_its_absence_is_zeros(
     assert (alone - against).square().sum() > 1e-3 * mixtures[0].square().sum()
 
 
-def test_the_decoder_is_film_norm_and_a_residual_mlp_per_level(network: CLAPSep, features: Features) -> None:
+def test_the_decoder_is_film_norm_and_a_residual_mlp_per_level(network: CompactCLAPSep, features: Features) -> None:
     """The equation of the module's docstring, written out step by step."""
     condition = random_condition(WINDOWS, seed=5)
     with torch.inference_mode():
@@ -163,18 +163,18 @@ def test_the_decoder_is_film_norm_and_a_residual_mlp_per_level(network: CLAPSep,
             assert torch.allclose(logits[:, dy::2, dx::2], patches[..., 2 * dy + dx], atol=1e-4)
 
 
-def test_silence_gives_finite_masks_and_silent_stems(network: CLAPSep) -> None:
+def test_silence_gives_finite_masks_and_silent_stems(network: CompactCLAPSep) -> None:
     with torch.inference_mode():
         stems = network(torch.zeros(1, WINDOW), random_condition(1))
     assert not stems.any()
 
 
-def test_another_window_length_is_no_error(network: CLAPSep) -> None:
+def test_another_window_length_is_no_error(network: CompactCLAPSep) -> None:
     with torch.inference_mode():
         assert network(torch.from_numpy(lively(3.21)), random_condition(1)).shape == (1, round(3.21 * RATE))
 
 
-def test_a_condition_per_mixture_is_asked_for(network: CLAPSep, mixtures: Tensor) -> None:
+def test_a_condition_per_mixture_is_asked_for(network: CompactCLAPSep, mixtures: Tensor) -> None:
     with pytest.raises(ValueError, match="one condition per mixture, got 1 for 3 mixtures"):
         network(mixtures, random_condition(1))
     with pytest.raises(ValueError, match=r"a condition is \[B, D\]"):
@@ -183,10 +183,10 @@ def test_a_condition_per_mixture_is_asked_for(network: CLAPSep, mixtures: Tensor
 
 def test_bands_that_do_not_halve_are_refused() -> None:
     with pytest.raises(ValueError, match=r"a multiple of 2\^levels = 8, got bands = 20"):
-        CLAPSep(dataclasses.replace(SEPARATOR, bands=20))
+        CompactCLAPSep(dataclasses.replace(SEPARATOR, bands=20))
 
 
-def test_the_time_of_activity_is_that_of_the_sound(network: CLAPSep) -> None:
+def test_the_time_of_activity_is_that_of_the_sound(network: CompactCLAPSep) -> None:
     """Frame n of the activity reads the samples [n, n + 1) * hop: a click moves the frame that hears it."""
     quiet = 0.001 * torch.randn(1, WINDOW, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -203,6 +203,6 @@ def test_the_time_of_activity_is_that_of_the_sound(network: CLAPSep) -> None:
 
 
 def test_the_default_configuration_is_the_shipped_one() -> None:
-    network = CLAPSep(CLAPSepConfig())
+    network = CompactCLAPSep(CompactCLAPSepConfig())
     assert (network.sample_rate, network.window_samples, network.activity_hop_samples) == (32_000, 320_000, 4096)
     assert 4e6 < sum(p.numel() for p in network.parameters()) < 10e6
