@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from small_model import RATE, Samples, random_condition, small_model
 from torch import Tensor
 
+from model.compact_clapsep import CompactCLAPSep
 from model.separator import Condition, Features
 from operators import event_mining
 from operators.event_mining import EventMiner, Range, parts_of
