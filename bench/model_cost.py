@@ -40,9 +40,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     generator = torch.Generator().manual_seed(0)
-    embedding = functional.normalize(
-        torch.randn(max(COUNTS), 2 * model.clap.config.embedding, generator=generator), dim=-1
-    )
+    embedding = functional.normalize(torch.randn(max(COUNTS), 2 * model.clap.width, generator=generator), dim=-1)
     best = dict.fromkeys(COUNTS, float("inf"))
     for _ in range(3):
         for count in COUNTS:

@@ -17,6 +17,8 @@ from torch import nn
 
 from model.clap import Clap, ClapConfig
 from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
+from model.separator import Separator
+from model.towers import Towers
 
 METADATA_KEY = "soundquarry"
 FORMAT_VERSION = 1
@@ -39,13 +41,15 @@ class Model:
     """A separator with the towers that understand its queries."""
 
     name: str
-    separator: CompactCLAPSep
-    clap: Clap
+    separator: Separator
+    clap: Towers
     calibration: Calibration
     provenance: dict[str, Any]
     signature: str
     """Name and hash of the file's bytes: two datasets of one signature were made by the same weights and
     configuration."""
+    gate_clap: Towers | None = None
+    """The towers of the network that tells presence, where that is another one."""
 
 
 def save_checkpoint(

@@ -18,6 +18,7 @@ from model.mel import MelScale
 from model.mixture_encoder import ResBlock
 from model.sentence_encoder import SENTENCE_WIDTH, SentenceEncoder
 from model.spectrum import Stft, StftConfig
+from model.towers import Towers
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class AudioTower(nn.Module):
         return functional.normalize(self.project(x).float(), dim=-1)
 
 
-class Clap(nn.Module):
-    """Embeds sentences and sounds: `embed_text(list of str) -> [B, D]`, `embed_audio(Tensor[B, T]) -> [B, D]`, unit
-    length."""
+class Clap(Towers):
+    """The towers of the small model. Sounds may be of any length and level."""
 
     def __init__(self, config: ClapConfig, sentences: SentenceEncoder | None = None) -> None:
         super().__init__()
         self.config = config
+        self.sample_rate, self.width = config.sample_rate, config.embedding
         self.audio = AudioTower(config)
         self.text = nn.Linear(SENTENCE_WIDTH, config.embedding)
         self.temperature = nn.Parameter(torch.tensor(2.5))
@@ -97,6 +98,6 @@ class Clap(nn.Module):
         return self.embed_sentences(self._sentences(texts).to(self.text.weight))
 
     def embed_audio(self, audio: Tensor) -> Tensor:
-        """Unit vectors [B, D] of mono sounds [B, T] at the model's rate; T of at least one STFT window."""
-        embedding: Tensor = self.audio(audio)
+        """Unit vectors [B, D] of mono sounds [B, T]; what is shorter than a second is followed by silence."""
+        embedding: Tensor = self.audio(functional.pad(audio, (0, max(0, self.sample_rate - audio.shape[-1]))))
         return embedding

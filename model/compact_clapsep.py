@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.mask_renderer import MaskRenderer
+from model.mask_renderer import MaskRenderers, MelSpread
 from model.mel import MelScale
 from model.mixture_encoder import MixtureEncoder
 from model.separator import Condition, Features, Mask, Separator
@@ -126,10 +126,12 @@ class CompactCLAPSep(Separator):
         )
         self.activity_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.activity_bias = nn.Parameter(torch.tensor(-4.0))
-        self._renderers: dict[tuple[int, torch.device], MaskRenderer] = {}
+        self._renderers = MaskRenderers(
+            stft, config.sample_rate, lambda hertz: MelSpread(config.bands, config.sample_rate, hertz)
+        )
 
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
-        return self._renderer(sample_rate).analyse(mixture)
+        return self._renderers.at(sample_rate, mixture.device).analyse(mixture)
 
     def encode(self, mixture: Tensor, spectrum: Tensor | None = None) -> Features:
         return self.encode_spectrum(self.stft.analyse(mixture) if spectrum is None else spectrum)
@@ -145,6 +147,7 @@ class CompactCLAPSep(Separator):
 
     def activity_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds per frame that a query sounds: Tensor[B, Q, N']."""
+        assert features.activity is not None
         with torch.autocast(features.activity.device.type, enabled=False):
             query = functional.normalize(self.activity_query(condition.embedding.float()), dim=-1)  # (Q, A)
             frames = functional.normalize(features.activity.float(), dim=1)  # (B, A, N')
@@ -179,18 +182,7 @@ class CompactCLAPSep(Separator):
         return logits
 
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
-        return self._renderer(sample_rate).render(mask.bands, spectrum, samples)
-
-    def _renderer(self, sample_rate: int | None) -> MaskRenderer:
-        """What applies masks at a rate (None: the network's own), made when it is first asked for."""
-        key = (sample_rate or self.sample_rate, self.activity_bias.device)
-        if key not in self._renderers:
-            with torch.inference_mode(False):  # it may be asked for gradients later
-                renderer = MaskRenderer(
-                    self.stft.config, network_rate=self.sample_rate, bands=self.config.bands, sample_rate=key[0]
-                )
-                self._renderers[key] = renderer.to(key[1])
-        return self._renderers[key]
+        return self._renderers.at(sample_rate, spectrum.device).render(mask.bands, spectrum, samples)
 
     def _stages(self) -> list[SkipTrans]:
         return [stage for stage in self.stages if isinstance(stage, SkipTrans)]

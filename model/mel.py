@@ -83,3 +83,18 @@ class MelScale(nn.Module):
     def to_bins(self, bands: Tensor) -> Tensor:
         """Values per bin [..., F, N] of values per band [..., M, N]."""
         return spread_over_bins(bands, self.spread)
+
+
+def slaney_filters(bands: int, bins: int, sample_rate: int, lowest_hertz: float, highest_hertz: float) -> Tensor:
+    """Triangular filters [M, F] of unit area on Slaney's mel scale (linear below 1 kHz, logarithmic above): librosa's
+    `filters.mel`, which HTSAT was trained with."""
+    step, knee = 200.0 / 3.0, 15.0  # Hz per mel below the knee, and the knee in mel
+    growth = math.log(6.4) / 27.0  # per mel above it
+    ends = [hz / step if hz < 1000.0 else knee + math.log(hz / 1000.0) / growth for hz in (lowest_hertz, highest_hertz)]
+    mel = torch.linspace(ends[0], ends[1], bands + 2, dtype=torch.float64)
+    centres = torch.where(mel < knee, mel * step, 1000.0 * torch.exp(growth * (mel - knee)))
+    hertz = torch.linspace(0.0, sample_rate / 2, bins, dtype=torch.float64)
+    rising = (hertz[None] - centres[:-2, None]) / (centres[1:-1] - centres[:-2])[:, None]
+    falling = (centres[2:, None] - hertz[None]) / (centres[2:] - centres[1:-1])[:, None]
+    area = (centres[2:] - centres[:-2])[:, None] / 2.0
+    return (torch.minimum(rising, falling).clamp_min(0.0) / area).float()

@@ -3,6 +3,7 @@
     spectrum   = separator.analyse(mixture, rate)        once per window and channel, at the source's rate
     features   = separator.encode(mono, spectrum)        once per window, whatever the number of queries
     presence   = separator.presence(features, condition) every (window, query) pair: the gate
+    features   = separator.deepen(features, rows)        only the windows of pairs that pass
     mask       = separator.mask(features, condition)     only the pairs that pass, in mixed batches
     stems      = separator.render(mask, spectrum, T, rate)   per pair, every channel
 
@@ -12,6 +13,7 @@ Shape letters: B batch (windows, or pairs), C channel, T sample, F bin, N frame,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,9 +25,11 @@ class Condition:
     """What a network is told to extract: one row per query, or per (window, query) pair.
 
     `embedding`: Tensor[B, D], unit length, positive half first, negative half second (zeros where there is none).
+    `gate`: the same for the network that tells where a query sounds, Tensor[B, D'], if that is another one.
     """
 
     embedding: Tensor
+    gate: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2:
@@ -36,30 +40,39 @@ class Condition:
 
     def select(self, rows: Tensor) -> Condition:
         """The rows of these indices, in their order (repeats allowed)."""
-        return Condition(self.embedding.index_select(0, rows))
+        gate = None if self.gate is None else self.gate.index_select(0, rows)
+        return Condition(self.embedding.index_select(0, rows), gate)
+
+    def to(self, device: str | torch.device) -> Condition:
+        """The same on a device."""
+        return Condition(self.embedding.to(device), None if self.gate is None else self.gate.to(device))
 
 
 @dataclass(frozen=True)
 class Features:
     """Everything about windows that does not depend on the query.
 
-    `maps`: per resolution Tensor[B, d, H, W], coarse first. `activity`: Tensor[B, A, N'], what presence is read from.
+    `maps`: what masks are made from, per resolution Tensor[B, ...], coarse first; the window comes first in all.
+    `activity`: Tensor[B, A, N'], what presence is read from; None where the network cannot tell it.
     """
 
     maps: tuple[Tensor, ...]
-    activity: Tensor
+    activity: Tensor | None = None
 
     def __len__(self) -> int:
-        return self.activity.shape[0]
+        return self.maps[0].shape[0]
 
     def repeat(self, row: int, times: int) -> Features:
         """One window, `times` over, without copying it."""
-        maps = tuple(m[row : row + 1].expand(times, *m.shape[1:]) for m in self.maps)
-        return Features(maps, self.activity[row : row + 1].expand(times, *self.activity.shape[1:]))
+        return self._each(lambda m: m[row : row + 1].expand(times, *m.shape[1:]))
 
     def select(self, rows: Tensor) -> Features:
         """The windows of these indices, in their order (repeats allowed)."""
-        return Features(tuple(m.index_select(0, rows) for m in self.maps), self.activity.index_select(0, rows))
+        return self._each(lambda m: m.index_select(0, rows))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
+        activity = None if self.activity is None else change(self.activity)
+        return Features(tuple(change(m) for m in self.maps), activity)
 
 
 @dataclass(frozen=True)
@@ -72,14 +85,11 @@ class Mask:
     bands: Tensor
 
 
-class Separator(nn.Module, ABC):
+class MaskNetwork(nn.Module, ABC):
     """A network that separates what a condition describes from a mixture of a fixed window length."""
 
     sample_rate: int
     window_samples: int
-    activity_hop_samples: int
-    """Samples per frame of `activity`: frame n tells of [n, n + 1) times so many samples of the window. The last ones
-    may lie beyond its end."""
 
     @abstractmethod
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
@@ -91,14 +101,6 @@ class Separator(nn.Module, ABC):
 
         Whoever has the mono spectrum [B, F, N] at the network's rate may pass it on, so that it is not computed twice.
         """
-
-    @abstractmethod
-    def activity(self, features: Features, condition: Condition) -> Tensor:
-        """Probability per frame that a query sounds: Tensor[B, Q, N'] for B windows and Q conditions."""
-
-    @abstractmethod
-    def presence(self, features: Features, condition: Condition) -> Tensor:
-        """Probability that a query sounds anywhere in the window: Tensor[B, Q]."""
 
     @abstractmethod
     def mask(self, features: Features, condition: Condition) -> Mask:
@@ -117,6 +119,29 @@ class Separator(nn.Module, ABC):
             raise ValueError(f"one condition per mixture, got {len(condition)} for {mixture.shape[0]} mixtures")
         spectrum = self.analyse(mixture[:, None])
         return self.render(self.mask(self.encode(mixture), condition), spectrum, mixture.shape[-1])[:, 0]
+
+
+class Separator(MaskNetwork):
+    """A network that separates, and tells where there is something to separate."""
+
+    activity_hop_samples: int
+    """Samples per frame of `activity`: frame n tells of [n, n + 1) times so many samples of the window. The last ones
+    may lie beyond its end."""
+
+    @abstractmethod
+    def activity(self, features: Features, condition: Condition) -> Tensor:
+        """Probability per frame that a query sounds: Tensor[B, Q, N'] for B windows and Q conditions."""
+
+    @abstractmethod
+    def presence(self, features: Features, condition: Condition) -> Tensor:
+        """Probability that a query sounds anywhere in the window: Tensor[B, Q]."""
+
+    def deepen(self, features: Features, rows: Tensor) -> Features:
+        """The windows of these indices, with all that masks are made from.
+
+        For networks that tell presence by less than that; here `encode` knows it already.
+        """
+        return features if len(rows) == len(features) else features.select(rows)
 
 
 def all_pairs(windows: int, queries: int) -> tuple[Tensor, Tensor]:

@@ -9,29 +9,30 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
 class StftConfig:
-    """Window and hop, in samples. The window length must be a multiple of the hop times two."""
+    """Window and hop, in samples. The window must be even and at least two hops long."""
 
     n_fft: int = 2048
     hop_samples: int = 512
 
     def __post_init__(self) -> None:
-        if self.hop_samples <= 0 or self.n_fft % (2 * self.hop_samples):
-            raise ValueError(f"n_fft must be a multiple of 2 x hop_samples, got {self.n_fft = }, {self.hop_samples = }")
+        if self.hop_samples <= 0 or self.n_fft % 2 or self.n_fft < 2 * self.hop_samples:
+            raise ValueError(f"n_fft must be even and >= 2 x hop_samples, got {self.n_fft = }, {self.hop_samples = }")
 
     def at_rate(self, own_rate: int, sample_rate: int) -> StftConfig:
-        """The same window in seconds at another rate, its hop the nearest number without a prime factor above 7.
+        """The same window in seconds at another rate, in numbers without a prime factor above 7.
 
         >>> StftConfig().at_rate(32_000, 44_100)
         StftConfig(n_fft=2800, hop_samples=700)
+        >>> StftConfig(1024, 320).at_rate(32_000, 44_100)
+        StftConfig(n_fft=1400, hop_samples=441)
         """
-        wanted = self.hop_samples * sample_rate / own_rate
-        nearby = range(max(1, int(0.9 * wanted)), int(1.1 * wanted) + 2)
-        hop = min((hop for hop in nearby if _is_smooth(hop)), key=lambda hop: abs(hop - wanted))
-        return StftConfig(self.n_fft // self.hop_samples * hop, hop)
+        hop = _nearest_smooth(self.hop_samples * sample_rate / own_rate)
+        return StftConfig(2 * _nearest_smooth(self.n_fft * hop / self.hop_samples / 2), hop)
 
     @property
     def bins(self) -> int:
@@ -41,6 +42,11 @@ class StftConfig:
     def frames(self, samples: int) -> int:
         """N, the number of frames of a signal of so many samples (centred, reflect padded)."""
         return samples // self.hop_samples + 1
+
+
+def _nearest_smooth(wanted: float) -> int:
+    nearby = range(max(1, int(0.9 * wanted)), int(1.1 * wanted) + 2)
+    return min((number for number in nearby if _is_smooth(number)), key=lambda number: abs(number - wanted))
 
 
 def _is_smooth(number: int) -> bool:
@@ -82,9 +88,11 @@ class Stft(nn.Module):
     def synthesise(self, spectrum: Tensor, samples: int, out: Tensor | None = None) -> Tensor:
         """Signal [..., samples] of the complex `spectrum` [..., F, N]; written to `out` if that is given."""
         n_fft, hop = self.config.n_fft, self.config.hop_samples
-        blocks = n_fft // hop
+        blocks = -(-n_fft // hop)
         frames = spectrum.shape[-1]
         chunks = torch.fft.irfft(spectrum.transpose(-1, -2), n=n_fft).mul_(self.window)  # (..., N, n_fft)
+        if n_fft % hop:
+            chunks = functional.pad(chunks, (0, blocks * hop - n_fft))
         chunks = chunks.reshape(*chunks.shape[:-1], blocks, hop)
         total = chunks.new_zeros(*chunks.shape[:-3], frames + blocks - 1, hop)
         for block in range(blocks):
@@ -95,8 +103,8 @@ class Stft(nn.Module):
 
     def _envelope(self, frames: int) -> Tensor:
         """Sum of the squared windows over the frames, [N * hop + n_fft - hop]."""
-        hop, blocks = self.config.hop_samples, self.config.n_fft // self.config.hop_samples
-        square = (self.window**2).reshape(blocks, hop)
+        hop, blocks = self.config.hop_samples, -(-self.config.n_fft // self.config.hop_samples)
+        square = functional.pad(self.window**2, (0, blocks * hop - self.config.n_fft)).reshape(blocks, hop)
         total = square.new_zeros(frames + blocks - 1, hop)
         for block in range(blocks):
             total[block : block + frames] += square[block]

@@ -25,6 +25,8 @@ ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 RESIDUAL_ID: Final = "residual"
 """The id of what no query took; no query may have it."""
 CAT_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9]{2,20}")
+EVEN: Final = 0.5
+"""Texts and recordings of a query weigh the same, unless it says otherwise."""
 MAX_TEXT_CHARACTERS: Final = 300  # far beyond any caption; the text towers read no more than this
 
 _ARTICLES: Final = frozenset({"a", "an", "the", "some", "someone"})
@@ -55,6 +57,9 @@ class QuerySpec(BaseModel):
     negative: OneOrMore = Field((), description="what to leave out, worded like a caption")
     audio: OneOrMore = Field((), description="recordings of what to pull out: paths relative to the catalog, or URIs")
     negative_audio: OneOrMore = Field((), description="recordings of what to leave out: paths or URIs")
+    audio_weight: float = Field(
+        EVEN, ge=0.0, le=1.0, description="share of the recordings where a side has texts too, from 0 to 1"
+    )
     threshold: float | None = Field(
         None,
         ge=0.0,
@@ -105,6 +110,11 @@ class QuerySpec(BaseModel):
         both = {text.lower() for text in self.text} & {text.lower() for text in self.negative}
         if both:
             raise ValueError(f"{min(both)!r} is both text and negative: remove one of them")
+        mixed = (self.text and self.audio) or (self.negative and self.negative_audio)
+        if self.audio_weight != EVEN and not mixed:
+            raise ValueError(
+                f"audio_weight is {self.audio_weight:g}, but no side has text and audio: add the other, or remove it"
+            )
         return self
 
     @property
@@ -114,15 +124,17 @@ class QuerySpec(BaseModel):
 
     @cached_property
     def content_hash(self) -> str:
-        """16 hex digits over texts, negative texts and the bytes of the exemplars; the threshold is not part of it."""
-        return _hash(
-            {
-                "text": sorted(self.text),
-                "negative": sorted(self.negative),
-                "audio": sorted(_sha256_of(uri) for uri in self.audio),
-                "negative_audio": sorted(_sha256_of(uri) for uri in self.negative_audio),
-            }
-        )
+        """16 hex digits over texts, negative texts, the bytes of the exemplars and their weight; the threshold is not
+        part of it."""
+        asked: dict[str, Any] = {
+            "text": sorted(self.text),
+            "negative": sorted(self.negative),
+            "audio": sorted(_sha256_of(uri) for uri in self.audio),
+            "negative_audio": sorted(_sha256_of(uri) for uri in self.negative_audio),
+        }
+        if self.audio_weight != EVEN:
+            asked["audio_weight"] = self.audio_weight
+        return _hash(asked)
 
 
 class Catalog(BaseModel):

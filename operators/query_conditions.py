@@ -37,8 +37,10 @@ class CatalogConditions:
 
 def understand(catalog: Catalog, model: Model) -> CatalogConditions:
     """Conditions of every query of the catalog. Raises CatalogError for an exemplar that cannot be read."""
-    queries = [_query(spec, model.separator.sample_rate) for spec in catalog.queries]
-    return CatalogConditions(condition_of(queries, model.clap), positive_embeddings(queries, model.clap))
+    queries = [_query(spec, model.clap.sample_rate) for spec in catalog.queries]
+    return CatalogConditions(
+        condition_of(queries, model.clap, model.gate_clap), positive_embeddings(queries, model.clap)
+    )
 
 
 def _query(spec: QuerySpec, sample_rate: int) -> Query:
@@ -47,6 +49,8 @@ def _query(spec: QuerySpec, sample_rate: int) -> Query:
         negative_texts=spec.negative,
         sounds=[_sound(uri, spec.id, sample_rate) for uri in spec.audio],
         negative_sounds=[_sound(uri, spec.id, sample_rate) for uri in spec.negative_audio],
+        sample_rate=sample_rate,
+        audio_weight=spec.audio_weight,
     )
 
 
@@ -58,7 +62,7 @@ def _sound(uri: str, query_id: str, sample_rate: int) -> Tensor:
 
 
 def read_exemplar(uri: str, sample_rate: int) -> Tensor:
-    """The first seconds of an exemplar, mono at `sample_rate`, at least a second long (followed by silence).
+    """The first seconds of an exemplar, mono at `sample_rate`.
 
     Raises ExemplarError for what cannot be read, is silent or holds no numbers.
     """
@@ -85,5 +89,4 @@ def read_exemplar(uri: str, sample_rate: int) -> Tensor:
             f"the exemplar {name!r} is silent (mixed to mono, in its first {EXEMPLAR_SECONDS:g} s); give a recording "
             "of the sound alone"
         )
-    resampled = torch.from_numpy(soxr.resample(mono, rate, sample_rate).astype("float32"))
-    return torch.nn.functional.pad(resampled, (0, max(0, sample_rate - len(resampled))))
+    return torch.from_numpy(soxr.resample(mono, rate, sample_rate).astype("float32"))

@@ -88,7 +88,7 @@ class StemEngine:
         pair_batch: int = 4,
     ) -> None:
         self.network = model.separator.to(device)
-        self.condition = Condition(condition.embedding.to(device))
+        self.condition = condition.to(device)
         self.thresholds = np.asarray(thresholds, dtype=np.float32)
         self.contents = list(range(len(condition))) if contents is None else list(contents)
         self.residual, self.exclusive = residual, exclusive
@@ -196,6 +196,14 @@ class StemEngine:
             for query, threshold in enumerate(self.thresholds)
             if not self.gate or heard[i].presence[query] >= threshold
         ]
+        if not passed:
+            return
+        rows = sorted({row for row, _ in passed})  # only these are encoded to the end
+        wanted = torch.tensor(rows, device=spectra.device)
+        features = self.network.deepen(features, wanted)
+        if len(rows) < len(views):
+            spectra = spectra.index_select(0, wanted)
+            views, passed = [views[row] for row in rows], [(rows.index(row), query) for row, query in passed]
         decoding = EncodedViews(self.network, self.condition, features, spectra, rate, stacked.shape[-1])
         for (row, query), stem in self._decode(passed, decoding):
             i, channel = views[row]

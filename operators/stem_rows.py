@@ -39,23 +39,19 @@ class StemRowMaker:
         event_thresholds: Sequence[float],
     ) -> None:
         self.clap = model.clap.to(positive.device)
-        self.model_signature, self.model_rate = model.signature, model.separator.sample_rate
+        self.model_signature = model.signature
         self.catalog, self.positive, self.run_id = catalog, positive, run_id
         self.settings_hash, self.event_thresholds = settings_hash, event_thresholds
         self.catalog_hash = catalog.content_hash
 
     @torch.inference_mode()
     def embed(self, stretch: Stretch) -> NDArray[np.float32] | None:
-        """CLAP embedding [D] of the stretch's best window, None for a residual and when there is nothing to hear.
-
-        What is shorter than a second is followed by silence: the tower needs an STFT window at least.
-        """
+        """CLAP embedding [D] of the stretch's best window, None for a residual and when there is nothing to hear."""
         window = stretch.best_window
         if stretch.query == RESIDUAL or not is_audible(window):
             return None
-        if stretch.sample_rate != self.model_rate:
-            window = soxr.resample(window, stretch.sample_rate, self.model_rate)
-        window = np.pad(window, (0, max(0, self.model_rate - len(window))))
+        if stretch.sample_rate != self.clap.sample_rate:
+            window = soxr.resample(window, stretch.sample_rate, self.clap.sample_rate)
         embedded: NDArray[np.float32] = (
             self.clap.embed_audio(torch.from_numpy(window)[None].to(self.positive.device))[0].cpu().numpy()
         )

@@ -102,7 +102,7 @@ def _score(
         )
         for row in rows
     ]
-    condition = condition_of(queries, model.clap)
+    condition = condition_of(queries, model.clap, model.gate_clap)
     stems = [
         separate_short(model, torch.from_numpy(mixture), condition.select(torch.tensor([i])))
         for i, (_, _, mixture) in enumerate(mixed)

@@ -89,17 +89,20 @@ class TextEmbedder:
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Vectors:
         if not texts:
-            return torch.empty(0, self._clap.config.embedding).numpy()
+            return torch.empty(0, self._clap.width).numpy()
         embedded: Vectors = self._clap.embed_text(texts).numpy()
         return embedded
 
 
 def _wanted(text: str, audio: str | None, model: Model) -> Vectors:
     try:
-        sounds = [] if audio is None else [read_exemplar(audio, model.separator.sample_rate)]
+        rate = model.clap.sample_rate
+        sounds = [] if audio is None else [read_exemplar(audio, rate)]
     except ExemplarError as error:
         raise SearchError(f"--audio: {error}") from error
-    wanted: Vectors = positive_embeddings([Query(texts=[text] if text else [], sounds=sounds)], model.clap)[0].numpy()
+    wanted: Vectors = positive_embeddings(
+        [Query(texts=[text] if text else [], sounds=sounds, sample_rate=rate)], model.clap
+    )[0].numpy()
     return wanted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_model import EMBEDDING, lively, small_clap
+from small_model import EMBEDDING, RATE, lively, small_clap
 from torch.nn import functional
 
 from model.clap import Clap
@@ -29,8 +29,8 @@ def test_every_condition_has_unit_length(clap: Clap, bark: torch.Tensor) -> None
         Query(texts=DOG),
         Query(texts=DOG, negative_texts=RAIN),
         Query(negative_texts=RAIN),
-        Query(sounds=[bark]),
-        Query(texts=DOG, sounds=[bark, -bark], negative_sounds=[bark]),
+        Query(sounds=[bark], sample_rate=RATE),
+        Query(texts=DOG, sounds=[bark, -bark], negative_sounds=[bark], sample_rate=RATE),
     ]
     condition = condition_of(queries, clap)
     assert condition.embedding.shape == (5, 2 * EMBEDDING)
@@ -40,7 +40,7 @@ def test_every_condition_has_unit_length(clap: Clap, bark: torch.Tensor) -> None
 
 def test_the_halves_are_the_towers_embeddings(clap: Clap, bark: torch.Tensor) -> None:
     text, sound = clap.embed_text(RAIN)[0], clap.embed_audio(bark[None])[0]
-    condition = condition_of([Query(texts=RAIN, negative_sounds=[bark])], clap).embedding[0]
+    condition = condition_of([Query(texts=RAIN, negative_sounds=[bark], sample_rate=RATE)], clap).embedding[0]
     assert torch.allclose(condition, functional.normalize(torch.cat([text, sound]), dim=0), atol=1e-6)
     alone = condition_of([Query(texts=RAIN)], clap).embedding[0]
     assert torch.allclose(alone, torch.cat([text, torch.zeros(EMBEDDING)]), atol=1e-6)
@@ -52,9 +52,9 @@ def test_wordings_are_averaged_whatever_their_order_and_texts_weigh_as_much_as_s
     forward = condition_of([Query(texts=DOG)], clap).embedding
     assert torch.allclose(condition_of([Query(texts=DOG[::-1])], clap).embedding, forward, atol=1e-6)
     assert torch.allclose(condition_of([Query(texts=DOG * 3)], clap).embedding, forward, atol=1e-6)
-    both = positive_embeddings([Query(texts=DOG, sounds=[bark])], clap)[0]
+    both = positive_embeddings([Query(texts=DOG, sounds=[bark], sample_rate=RATE)], clap)[0]
     text = positive_embeddings([Query(texts=DOG)], clap)[0]
-    sound = positive_embeddings([Query(sounds=[bark])], clap)[0]
+    sound = positive_embeddings([Query(sounds=[bark], sample_rate=RATE)], clap)[0]
     assert torch.allclose(both, functional.normalize(text + sound, dim=0), atol=1e-5)
 
 

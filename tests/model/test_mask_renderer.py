@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from model.mask_renderer import MaskRenderer
+from model.mask_renderer import MaskRenderer, MelSpread
 from model.mel import mel_centres
 from model.spectrum import StftConfig
 
@@ -18,7 +18,12 @@ RATES = [8000, 11_025, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000]
 
 
 def renderer_at(sample_rate: int) -> MaskRenderer:
-    return MaskRenderer(NETWORK, network_rate=NETWORK_RATE, bands=BANDS, sample_rate=sample_rate)
+    return MaskRenderer(
+        NETWORK,
+        network_rate=NETWORK_RATE,
+        spread_at=lambda hertz: MelSpread(BANDS, NETWORK_RATE, hertz),
+        sample_rate=sample_rate,
+    )
 
 
 def noise(channels: int, samples: int, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,25 @@
+"""The interface of the CLAP towers: sentences and sounds in one space of unit vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Towers(nn.Module, ABC):
+    """A text tower and an audio tower that were trained to meet."""
+
+    sample_rate: int
+    """Of the sounds that `embed_audio` takes, in Hz."""
+    width: int
+    """D, the length of the vectors."""
+
+    @abstractmethod
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [B, D] of sentences."""
+
+    @abstractmethod
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """Unit vectors [B, D] of mono sounds [B, T] at `sample_rate`, at most ten seconds each."""
