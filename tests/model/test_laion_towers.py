@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +63,7 @@ def ask_laion_clap(folder: Path, config: LaionClapConfig, sounds: dict[str, Tens
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    sounds = {name: sounds_at_48_khz(samples) for name, samples in LENGTHS.items()}
+    sounds = {name: sounds_at_48_khz(samples)[: None if samples == 480_000 else 2] for name, samples in LENGTHS.items()}
     return ask_laion_clap(tmp_path_factory.mktemp("laion"), TINY_TEXT, sounds)
 
 
@@ -118,7 +117,6 @@ def test_towers_of_the_published_size_have_the_vectors_of_laion_clap(tmp_path: P
     assert difference(reference.towers.embed_text(SENTENCES), reference.answers["text"]) < 1e-5
     assert likeness(reference.answers["audio.ten_seconds"][[0, 2, 3]]) < 0.95
     assert likeness(reference.answers["text"]) < 0.95
-    shutil.rmtree(tmp_path)
 
 
 def test_the_tensors_of_the_published_size_are_those_of_the_published_checkpoint() -> None:
