@@ -1,31 +1,46 @@
-"""One safetensors file per model: both CLAP towers, the separator, their configuration, and where it all came from.
+"""One file per model: both CLAP towers, the separator, their configuration, and where it all came from.
 
-The file's metadata holds, as JSON under `soundquarry`, the configurations, the calibration and the provenance.
-Nothing is unpickled. Weights are stored in half precision and used in single.
+Two kinds: the compact separator with towers of its own, and CLAPSep with the towers of laion-clap, which names a model
+of the first kind that tells presence for it. Weights are used in single precision.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
+import typing
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import torch
-from torch import nn
 
 from model.clap import Clap, ClapConfig
+from model.clapsep import CLAPSep, CLAPSepConfig
 from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
+from model.gated import GatedSeparator
+from model.laion_towers import LaionClap, LaionClapConfig, text_tower
 from model.separator import Separator
 from model.towers import Towers
+from model.weights_file import (
+    CheckpointError,
+    Shapes,
+    fill,
+    read_header,
+    read_tensors,
+    refuse_others,
+    sha256_of,
+    shapes_of,
+    write_weights,
+)
 
-METADATA_KEY = "soundquarry"
-FORMAT_VERSION = 1
+COMPACT: Final = "compact_clapsep"
+PUBLISHED: Final = "clapsep"
+TOKENIZER: Final = "tokenizer.json"
+"""The tensor of bytes that holds the text of the tokenizer."""
 
-
-class CheckpointError(ValueError):
-    """The file is not a checkpoint that can be used; the message names the file and what is wrong with it."""
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -46,8 +61,8 @@ class Model:
     calibration: Calibration
     provenance: dict[str, Any]
     signature: str
-    """Name and hash of the file's bytes: two datasets of one signature were made by the same weights and
-    configuration."""
+    """Name and hash of the file's bytes, and of the gate's: two datasets of one signature were made by the same weights
+    and configuration."""
     gate_clap: Towers | None = None
     """The towers of the network that tells presence, where that is another one."""
 
@@ -55,84 +70,112 @@ class Model:
 def save_checkpoint(
     path: Path, *, separator: CompactCLAPSep, clap: Clap, calibration: Calibration, provenance: dict[str, Any]
 ) -> None:
-    """Write a model to one file. Same weights and provenance, same bytes."""
-    from safetensors.torch import save_file
-
-    tensors = {f"separator.{k}": v for k, v in separator.state_dict().items()}
-    tensors |= {f"clap.{k}": v for k, v in clap.state_dict().items()}
-    stored = {k: (v.half() if v.dtype == torch.float32 else v).contiguous() for k, v in tensors.items()}
+    """Write a compact model to one file, in half precision. Same weights and provenance, same bytes."""
+    tensors = {f"separator.{key}": value for key, value in separator.state_dict().items()}
+    tensors |= {f"clap.{key}": value for key, value in clap.state_dict().items()}
     header = {
-        "format": FORMAT_VERSION,
+        "network": COMPACT,
         "separator": asdict(separator.config),
         "clap": asdict(clap.config),
         "calibration": asdict(calibration),
         "provenance": provenance,
     }
-    save_file(stored, path, metadata={METADATA_KEY: json.dumps(header, sort_keys=True)})
+    halves = {key: value.half() if value.dtype == torch.float32 else value for key, value in tensors.items()}
+    write_weights(path, halves, header)
 
 
-def load_checkpoint(path: Path, *, name: str | None = None) -> Model:
+def save_published(
+    path: Path, *, separator: CLAPSep, clap: LaionClap, tokenizer: str, gate: str, provenance: dict[str, Any]
+) -> None:
+    """Write a CLAPSep with both towers of laion-clap to one file, in single precision.
+
+    `gate`: name of the model that tells presence for it.
+    """
+    tensors = {f"separator.{key}": value for key, value in separator.state_dict().items()}
+    tensors |= {f"clap.{key}": value for key, value in clap.state_dict().items()}
+    tensors[TOKENIZER] = torch.frombuffer(bytearray(tokenizer.encode()), dtype=torch.uint8)
+    header = {
+        "network": PUBLISHED,
+        "separator": asdict(separator.config),
+        "clap": asdict(clap.config),
+        "gate": gate,
+        "provenance": provenance,
+    }
+    write_weights(path, tensors, header)
+
+
+def load_checkpoint(path: Path, *, name: str | None = None, gate: Callable[[str], Model] | None = None) -> Model:
     """The model in a file, on the CPU, in eval mode and single precision.
 
-    Raises FileNotFoundError, or CheckpointError for a file that is cut off, is not ours, or lacks, adds or misshapes
-    a tensor.
+    `gate` finds the model that tells presence for one that cannot. Raises FileNotFoundError, or CheckpointError for a
+    file that is cut off, is not ours, or lacks, adds or misshapes a tensor.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no checkpoint at {path}; name a shipped model (see: soundquarry models) or give a path"
-        )
+    header, shapes = read_header(path)
+    network = header.get("network", COMPACT)
+    name = name or path.stem
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(METADATA_KEY, "null"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); fetch or export it again") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} carries no soundquarry header of format {FORMAT_VERSION}; export it with this version"
-        )
-    try:
-        separator = CompactCLAPSep(CompactCLAPSepConfig(**_tuples(header["separator"])))
-        clap = Clap(ClapConfig(**_tuples(header["clap"])))
-        calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
+        if network == COMPACT:
+            return _compact(path, name, header, shapes)
+        if network == PUBLISHED and gate is not None:
+            return _published(path, name, header, shapes, gate)
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(
             f"{path}: its configuration is not one of this version ({error!r}); export it again"
         ) from error
-    strangers = sorted(key for key in tensors if not key.startswith(("separator.", "clap.")))
-    if strangers:
-        raise CheckpointError(f"{path} holds unknown tensors {strangers[:3]}; it is of another version")
-    _fill(separator, "separator.", tensors, path)
-    _fill(clap, "clap.", tensors, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    name = name or path.stem
+    raise CheckpointError(f"{path} holds a network of the kind {network!r}, which cannot be used here")
+
+
+def _compact(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes) -> Model:
+    separator = CompactCLAPSep(_config(CompactCLAPSepConfig, header["separator"]))
+    clap = Clap(_config(ClapConfig, header["clap"]))
+    calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
+    refuse_others(path, shapes, shapes_of(separator=separator, clap=clap))
+    fill(separator, path, "separator.", shapes)
+    fill(clap, path, "clap.", shapes)
     return Model(
         name=name,
         separator=separator.eval().to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         clap=clap.eval(),
         calibration=calibration,
         provenance=provenance,
-        signature=f"{name}-{digest[:16]}",
+        signature=f"{name}-{sha256_of(path)[:16]}",
     )
 
 
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes, gate: Callable[[str], Model]) -> Model:
+    if TOKENIZER not in shapes:
+        raise CheckpointError(f"{path} lacks {TOKENIZER}; import the published files again")
+    clap_config = _config(LaionClapConfig, header["clap"])
+    with torch.device("meta"):
+        text = shapes_of(clap=text_tower(clap_config))
+    tokenizer = bytes(read_tensors(path, [TOKENIZER])[TOKENIZER].numpy()).decode()
+    clap = LaionClap(clap_config, tokenizer, text_weights=lambda: read_tensors(path, text, "clap."))
+    separator = CLAPSep(_config(CLAPSepConfig, header["separator"]))
+    refuse_others(path, shapes, {TOKENIZER: shapes[TOKENIZER], **text, **shapes_of(separator=separator, clap=clap)})
+    fill(separator, path, "separator.", shapes)
+    fill(clap, path, "clap.", shapes)
+    listener = gate(header["gate"])
+    digest = hashlib.sha256(f"{sha256_of(path)} {listener.signature}".encode()).hexdigest()
+    return Model(
+        name=name,
+        separator=GatedSeparator(separator, listener.separator).eval(),
+        clap=clap.eval(),
+        calibration=listener.calibration,
+        provenance={**header["provenance"], "gate": listener.signature},
+        signature=f"{name}-{digest[:16]}",
+        gate_clap=listener.clap,
+    )
 
 
-def _fill(module: nn.Module, prefix: str, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    own = module.state_dict()
-    given = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    missing, extra = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
-    if missing or extra:
-        raise CheckpointError(
-            f"{path}: {prefix}* lacks {missing[:3]} and has unknown {extra[:3]}; it is of another version"
-        )
-    for key, value in given.items():
-        if value.shape != own[key].shape:
-            raise CheckpointError(
-                f"{path}: {prefix}{key} has shape {tuple(value.shape)}, expected {tuple(own[key].shape)}"
-            )
-    module.load_state_dict({k: v.to(own[k].dtype) for k, v in given.items()})
+def _config(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """A frozen configuration of what JSON keeps of it: tuples are lists there, nested ones mappings."""
+    hints = typing.get_type_hints(kind)
+    restored = {
+        key: _config(hints[key], value)
+        if dataclasses.is_dataclass(hints.get(key))
+        else tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }  # fmt: skip
+    return kind(**restored)

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.laion_htsat import FRONT_END, SAMPLE_RATE, WINDOW_SAMPLES, build_htsat
 from model.roberta_tokenizer import PAD, RobertaTokenizer
+from model.towers import Towers
 
 POSITIONS: Final = 514
 """Rows of RoBERTa's table of positions; those of 77 tokens are used."""
@@ -94,7 +95,7 @@ def fourier_power(audio: Tensor, window: Tensor) -> Tensor:
     return spectrum.abs().square().transpose(1, 2)[:, None]
 
 
-class LaionClap(nn.Module):
+class LaionClap(Towers):
     """Embeds sentences and sounds: `embed_text(list of str) -> [B, D]`, `embed_audio(Tensor[B, T]) -> [B, D]`, unit
     length.
 
@@ -104,7 +105,6 @@ class LaionClap(nn.Module):
     alone. Without `text_weights` both towers are there, random.
     """
 
-    sample_rate: int = SAMPLE_RATE
     hann: Tensor
 
     def __init__(
@@ -115,6 +115,7 @@ class LaionClap(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.sample_rate, self.width = SAMPLE_RATE, config.embedding
         self._tokenizer = RobertaTokenizer(tokenizer, config.vocabulary)
         self._text_weights = text_weights
         self.audio_branch: Any = build_htsat(config.width, config.depths, config.heads)

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from small_model import RATE, lively, random_condition, save_small, small_clap, small_separator
 
-from model.checkpoint import Calibration, CheckpointError, load_checkpoint, save_checkpoint
+from model.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from model.weights_file import CheckpointError
 
 Tensors = dict[str, torch.Tensor]
 
