@@ -1,11 +1,12 @@
 """Names and shapes of the published files, derived from the state dicts of our networks.
 
-    ours                              checkpoint                              CLAP file
-    decoder.X                         decoder_model.X
-    encoder.X.attn.{qkv,proj}.weight  audio_branch.X.attn.{..}.{lora_A,lora_B}  module.audio_branch.X.attn.{..}.weight
-    encoder.X.attn.{qkv,proj}.bias    audio_branch.X.attn.{..}.bias             (module.audio_branch.X.attn.{..}.bias)
-    encoder.X, all else                                                         module.audio_branch.X
-    X of the towers                   (clap_model.model.X)                      module.X
+ours                              checkpoint                              CLAP file
+decoder.X                         decoder_model.X
+encoder.X.attn.{qkv,proj}.weight  audio_branch.X.attn.{..}.{lora_A,lora_B}  module.audio_branch.X.attn.{..}.weight
+encoder.X.attn.{qkv,proj}.bias    audio_branch.X.attn.{..}.bias             (module.audio_branch.X.attn.{..}.bias)
+encoder.X, all else                                                         module.audio_branch.X
+X of the towers                   (clap_model.model.X)                      module.X
+"""
 
 from __future__ import annotations
 

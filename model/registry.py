@@ -135,7 +135,7 @@ def find_checkpoint(name_or_path: str) -> Path:
 
 def no_such_model(name: str) -> FileNotFoundError:
     """What to raise for a name that stands for nothing: it suggests the nearest, and lists all."""
-    nearest = difflib.get_close_matches(name, model_names(), n=1)
+    nearest = difflib.get_close_matches(name.lower(), model_names(), n=1)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
     return FileNotFoundError(
         f"no model {name!r}{hint}: it is neither a file nor a model's name ({', '.join(model_names())})"

@@ -29,9 +29,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     content = _load(path)
     tensors = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(tensors, dict) or not tensors:
-        raise CheckpointError(
-            f"{path} holds no state dict, but a {type(tensors).__name__}; give a checkpoint of weights"
-        )
+        raise CheckpointError(f"{path} holds no weights, but a {type(tensors).__name__}; give a checkpoint of weights")
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(

@@ -67,7 +67,7 @@ class _Part:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self.size_bytes = size_bytes
-        self._file = open(path, "a+b")  # noqa: SIM115 - closed by __exit__
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by __exit__
         self._digest = hashlib.sha256()
         self._file.seek(0)
         while chunk := self._file.read(CHUNK_BYTES):
@@ -93,21 +93,23 @@ class _Part:
         self._digest, self.done = hashlib.sha256(), 0
 
     def write(self, chunk: bytes) -> None:
-        try:
-            self._file.write(chunk)
-            self._file.flush()
-        except OSError as error:
-            if error.errno not in DISK_FULL:
-                raise FetchError(f"{self.path} cannot be written: {error.strerror}") from error
-            raise no_room(self.path.parent, self.size_bytes - self.done) from error
-        self._digest.update(chunk)
-        self.done += len(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            try:
+                written = self._file.write(rest)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise FetchError(f"{self.path} cannot be written: {error.strerror}") from error
+                raise no_room(self.path.parent, self.size_bytes - self.done) from error
+            self._digest.update(rest[:written])
+            self.done += written
+            rest = rest[written:]
 
 
 def no_room(folder: Path, needed_bytes: int) -> FetchError:
     """What to raise where a file does not fit."""
     return FetchError(
-        f"no space left in {folder}: {needed_bytes / 1e9:.2f} GB more are needed. Make room, or set SOUNDQUARRY_MODELS "
+        f"no space left in {folder}: {needed_bytes / 1e6:,.1f} MB more are needed. Make room, or set SOUNDQUARRY_MODELS "
         f"to a folder on a larger disk, and {GO_ON}"
     )
 
@@ -184,8 +186,8 @@ def _refused(url: str, error: HTTPError) -> FetchError:
     else:
         why = "the server does not give it"
     return FetchError(
-        f"{url}: {error.code} {error.reason}: {why}. Fetch the file from elsewhere and run `soundquarry models import`, "
-        "or set SOUNDQUARRY_MODELS_URL to a mirror"
+        f"{url}: {error.code} {error.reason}: {why}. Set SOUNDQUARRY_MODELS_URL to a mirror, or fetch the file "
+        "elsewhere and run `soundquarry models import`"
     )
 
 

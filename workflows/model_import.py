@@ -58,9 +58,7 @@ def import_published(
         verify=verify,
     )
     provenance = {
-        "about": CLAPSEP.about
-        if verify
-        else f"trained with the authors' code of CLAPSep, imported from {checkpoint.name}",
+        "about": CLAPSEP.about if verify else f"CLAPSep, trained with the authors' code: {checkpoint.name}",
         "licence": CLAPSEP.licence if verify else "that of its weights",
         "made_of": {path.name: sha256_of(path) for path in (checkpoint, clap)},
     }
@@ -76,7 +74,7 @@ def published_networks(tokenizer_json: str) -> tuple[Any, Any]:
 
 
 def read_tokenizer(path: Path) -> str:
-    """The JSON of a tokenizer: from a `tokenizer.json`, or a folder that holds one, or `vocab.json` and `merges.txt`."""
+    """The JSON of a tokenizer: a `tokenizer.json`, or what a folder holds: one, or `vocab.json` and `merges.txt`."""
     file = path / "tokenizer.json" if path.is_dir() else path
     if file.is_file():
         return file.read_text(encoding="utf-8")

@@ -115,6 +115,4 @@ def count_parameters(path: Path) -> int:
             names = [n for n in file.keys() if n.startswith(("separator.", "clap.")) and ".running_" not in n]  # noqa: SIM118
             return sum(prod(file.get_slice(name).get_shape()) for name in names)
     except SafetensorError as error:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file ({error}); remove it and pull it again"
-        ) from error
+        raise CheckpointError(f"{path} is not a whole safetensors file ({error}); pull or import it again") from error

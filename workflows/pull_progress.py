@@ -1,4 +1,4 @@
-"""How far a download is: a line that stays in place on a terminal, a line every ten seconds elsewhere, or JSON lines."""
+"""How far a download is: a line that stays in place on a terminal, one every ten seconds elsewhere, or JSON lines."""
 
 from __future__ import annotations
 
