@@ -109,8 +109,8 @@ class _Part:
 def no_room(folder: Path, needed_bytes: int) -> FetchError:
     """What to raise where a file does not fit."""
     return FetchError(
-        f"no space left in {folder}: {needed_bytes / 1e6:,.1f} MB more are needed. Make room, or set SOUNDQUARRY_MODELS "
-        f"to a folder on a larger disk, and {GO_ON}"
+        f"no space left in {folder}: {needed_bytes / 1e6:,.1f} MB more are needed. Make room, or set "
+        f"SOUNDQUARRY_MODELS to a folder on a larger disk, and {GO_ON}"
     )
 
 

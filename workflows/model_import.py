@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PROBE: Final = "Hello world!"
 PROBE_IDS: Final = [0, 31414, 232, 328, 2]  # what roberta-base makes of it, start and end included
+OTHER_WEIGHTS: Final = "CLAPSep, trained with the authors' code"
 Networks = Callable[[str], tuple[Any, Any]]
 """Separator and towers, not yet filled, for a tokenizer."""
 
@@ -46,6 +47,9 @@ def import_published(
     from model.published import read_published
     from model.published_layout import shapes_of
 
+    for path in (checkpoint, clap):
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}; check the path")
     tokenizer_json = read_tokenizer(tokenizer)
     if verify:
         check_tokenizer(tokenizer, tokenizer_json)
@@ -57,11 +61,9 @@ def import_published(
         clap_shapes=shapes_of(towers.state_dict()),
         verify=verify,
     )
-    provenance = {
-        "about": CLAPSEP.about if verify else f"CLAPSep, trained with the authors' code: {checkpoint.name}",
-        "licence": CLAPSEP.licence if verify else "that of its weights",
-        "made_of": {path.name: sha256_of(path) for path in (checkpoint, clap)},
-    }
+    made_of = {checkpoint.name: sha256_of(checkpoint), clap.name: sha256_of(clap)}
+    about, licence = (CLAPSEP.about, CLAPSEP.licence) if verify else (OTHER_WEIGHTS, "that of its weights")
+    provenance = {"about": about, "licence": licence, "made_of": made_of}
     _save(out, separator, towers, weights, provenance)
 
 
