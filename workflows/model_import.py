@@ -44,6 +44,7 @@ def import_published(
     `verify`: the published files only, by sha256, and a tokenizer that is roberta-base's. Raises FileNotFoundError, or
     CheckpointError that names the file and what is wrong with it.
     """
+    from model.checkpoint import CheckpointError
     from model.published import read_published
     from model.published_layout import shapes_of
 
@@ -53,7 +54,10 @@ def import_published(
     tokenizer_json = read_tokenizer(tokenizer)
     if verify:
         check_tokenizer(tokenizer, tokenizer_json)
-    separator, towers = (networks or published_networks)(tokenizer_json)
+    try:
+        separator, towers = (networks or published_networks)(tokenizer_json)
+    except ValueError as error:  # a tokenizer of another length
+        raise CheckpointError(f"{tokenizer}: {error}") from error
     weights = read_published(
         checkpoint,
         clap,
