@@ -1,13 +1,105 @@
-"""Names of models that come along, and how a name or a path becomes a model."""
+"""Names of models: those that come along, those that can be fetched, and how a name or a path becomes a file.
+
+A model that does not come along lies, once it is pulled or imported, in one folder as `<name>.safetensors`.
+"""
 
 from __future__ import annotations
 
+import difflib
+import hashlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from model.checkpoint import Model, load_checkpoint
+if TYPE_CHECKING:  # torch takes seconds, and a download needs none of it
+    from model.checkpoint import Model
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "mini"
+HUB: Final = "https://huggingface.co"
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """One published file: `path` below the hub (or below a mirror of it), and what it must hold."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model that does not come along: what it is, and the published files that it is made of."""
+
+    name: str
+    about: str
+    licence: str
+    sample_rate: int
+    window_seconds: float
+    parameters: int
+    size_bytes: int
+    """About how large the one file is that is made of `files`."""
+    files: tuple[KnownFile, ...]
+
+    @property
+    def download_bytes(self) -> int:
+        """What has to be fetched."""
+        return sum(file.size_bytes for file in self.files)
+
+
+CLAPSEP_CHECKPOINT: Final = KnownFile(
+    "spaces/AisakaMikoto/CLAPSep/resolve/main/model/best_model.ckpt",
+    177_818_986,
+    "6fcc8dbcd7174af86266cf16b4105eced0802352762f81dbfefdce29af3dba04",
+)
+CLAPSEP_CLAP: Final = KnownFile(
+    "lukewys/laion_clap/resolve/b3708341862f581175dba5c356a4ebf74a9b6651/music_audioset_epoch_15_esc_90.14.pt",
+    2_352_471_003,
+    "fae3e9c087f2909c28a09dc31c8dfcdacbc42ba44c70e972b58c1bd1caf6dedd",
+)
+CLAPSEP_TOKENIZER: Final = KnownFile(
+    "FacebookAI/roberta-base/resolve/e2da8e2f811d1448a5b465c236feacd80ffbac7b/tokenizer.json",
+    1_355_863,
+    "847bbeab6174d66a88898f729d52fa8d355fafe1bea101cf960dd404581df70e",
+)
+CLAPSEP: Final = KnownModel(
+    name="clapsep",
+    about="the published CLAPSep (arXiv 2402.17455) at full size: everyday sounds in any wording, animals, machines, "
+    "instruments; large, so a GPU is advised",
+    licence="CLAPSep's repository: MIT; laion-clap: CC0-1.0; roberta-base: MIT. None of them speaks of the recordings "
+    "that the weights were trained on",
+    sample_rate=32_000,
+    window_seconds=10.0,
+    parameters=305_000_000,
+    size_bytes=1_220_000_000,
+    files=(CLAPSEP_CHECKPOINT, CLAPSEP_CLAP, CLAPSEP_TOKENIZER),
+)
+KNOWN_MODELS: Final = {CLAPSEP.name: CLAPSEP}
+
+
+def models_folder() -> Path:
+    """Where fetched models lie: `$SOUNDQUARRY_MODELS`, else `soundquarry/models` in the user's cache."""
+    if given := os.environ.get("SOUNDQUARRY_MODELS"):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundquarry" / "models"
+
+
+def stored_path(model: KnownModel) -> Path:
+    """Where a fetched model's one file lies, or will lie."""
+    return models_folder() / f"{model.name}.safetensors"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shipped_models() -> list[str]:
@@ -15,19 +107,43 @@ def shipped_models() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 
+def model_names() -> list[str]:
+    """Every name that stands for a model, whether its file is here or not."""
+    return sorted({*shipped_models(), *KNOWN_MODELS})
+
+
 def find_checkpoint(name_or_path: str) -> Path:
-    """The file of a shipped model's name, or the path itself. Raises FileNotFoundError that lists what there is."""
+    """The file of a model's name, or the path itself.
+
+    Raises FileNotFoundError that says how to get the model, or lists what there is.
+    """
     if name_or_path in shipped_models():
         return WEIGHTS / f"{name_or_path}.safetensors"
+    if known := KNOWN_MODELS.get(name_or_path):
+        if (path := stored_path(known)).is_file():
+            return path
+        raise FileNotFoundError(
+            f"{known.name} is not here: no {path}. `soundquarry models pull {known.name}` fetches it "
+            f"({known.download_bytes / 1e9:.1f} GB); without a network, `soundquarry models import` takes files "
+            "that were fetched elsewhere"
+        )
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
-    raise FileNotFoundError(
-        f"no model {name_or_path!r}: it is neither a file nor a shipped model "
-        f"({', '.join(shipped_models()) or 'there is none'})"
+    raise no_such_model(name_or_path)
+
+
+def no_such_model(name: str) -> FileNotFoundError:
+    """What to raise for a name that stands for nothing: it suggests the nearest, and lists all."""
+    nearest = difflib.get_close_matches(name.lower(), model_names(), n=1)
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    return FileNotFoundError(
+        f"no model {name!r}{hint}: it is neither a file nor a model's name ({', '.join(model_names())})"
     )
 
 
 def load_model(name_or_path: str = DEFAULT_MODEL) -> Model:
     """The model of a name or path, on the CPU, ready for inference."""
+    from model.checkpoint import load_checkpoint
+
     return load_checkpoint(find_checkpoint(name_or_path))

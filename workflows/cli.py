@@ -16,8 +16,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (extract, mine, export, search, verify, report, evaluate, models, doctor):
+for command in (extract, mine, export, search, verify, report, evaluate, doctor):
     app.command()(command)
+app.add_typer(models, name="models")
 
 
 def main() -> None:

@@ -161,12 +161,14 @@ def check_disk() -> Check:
 
 def check_cache() -> Check:
     """The folder for downloaded weights can be written."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soundquarry"
+    from model.registry import models_folder
+
+    cache = models_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Check("cache", "ok", f"{cache} can be written")
     return Check(
-        "cache", "warning", f"{existing} cannot be written", "set XDG_CACHE_HOME to a folder that can be written"
+        "cache", "warning", f"{existing} cannot be written", "set SOUNDQUARRY_MODELS to a folder that can be written"
     )
 
 

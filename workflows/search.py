@@ -17,7 +17,7 @@ from rich.table import Table
 
 from model.checkpoint import Model
 from model.conditions import Query, positive_embeddings
-from model.registry import load_model, shipped_models
+from model.registry import load_model, model_names
 from operators.dataset import read_own_signature
 from operators.query_conditions import ExemplarError, read_exemplar
 from operators.search import WORDING_SHARE, Hit, Search, SearchError, Sought, Vectors, searchable_rows
@@ -69,8 +69,8 @@ def model_of(out_uri: str, name_or_path: str | None = None) -> Model:
     if not made_by:
         raise FileNotFoundError(f"there is no dataset at {out_uri}; check the path")
     name = made_by.rpartition("-")[0]
-    if name_or_path is None and name not in shipped_models():
-        raise SearchError(f"{out_uri} was made by {made_by}, which does not come along: give its file with --model")
+    if name_or_path is None and name not in model_names():
+        raise SearchError(f"{out_uri} was made by {made_by}, a model without a name here: give its file with --model")
     model = load_model(name_or_path or name)
     if model.signature != made_by:
         raise SearchError(

@@ -101,7 +101,7 @@ def test_only_the_model_that_made_the_dataset_is_taken(tmp_path: Path) -> None:
         model_of(out)
     other = str(tmp_path / "other")
     sign(other, model="my-own-net-0000")
-    with pytest.raises(SearchError, match="made by my-own-net-0000, which does not come along"):
+    with pytest.raises(SearchError, match="made by my-own-net-0000, a model without a name here"):
         model_of(other)
     with pytest.raises(SearchError, match=f"made by my-own-net-0000.*{MINI.signature}"):
         model_of(other, "mini")

@@ -1,4 +1,4 @@
-"""Commands about models and the machine: `evaluate`, `models` and `doctor`."""
+"""Commands about models and the machine: `evaluate`, the group `models`, and `doctor`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from workflows.commands.endings import run
-from workflows.commands.options import (
-    Json,
-    ModelName,
-)
+from workflows.commands.endings import GOES_ON, run
+from workflows.commands.options import Json, ModelName
+
+models = typer.Typer(no_args_is_help=False)
+KnownName = Annotated[str, typer.Argument(metavar="NAME", help="a model's name, see `soundquarry models`")]
 
 
 def evaluate(
@@ -57,11 +57,54 @@ def evaluate(
             )
 
 
-def models(as_json: Json = False) -> None:
-    """List the models that come along."""
-    from workflows.model_list import print_models
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """The models one can name: those that come along, and those that can be fetched."""
+    if context.invoked_subcommand is None:
+        from workflows.model_list import print_models
 
-    run(lambda: print_models(as_json=as_json))
+        run(lambda: print_models(as_json=as_json))
+
+
+@models.command()
+def show(name: KnownName, as_json: Json = False) -> None:
+    """All about one model: files, sizes, sha256, licence, where it lies, signature."""
+    from workflows.model_list import print_model
+
+    run(lambda: print_model(name, as_json=as_json))
+
+
+@models.command()
+def pull(
+    name: KnownName,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="keep the published files beside the one that is made of them")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch a model: resumed where it stopped, verified, and made into one file in the models' folder."""
+    from workflows.model_pull import pull_by_name
+
+    run(lambda: pull_by_name(name, keep_files=keep_files, as_json=as_json), interrupted=GOES_ON)
+
+
+@models.command("import")
+def import_files(
+    checkpoint: Annotated[Path, typer.Option(help="CLAPSep's published best_model.ckpt")],
+    clap: Annotated[Path, typer.Option(help="laion-clap's music_audioset_epoch_15_esc_90.14.pt")],
+    tokenizer: Annotated[
+        Path, typer.Option(help="roberta-base's tokenizer.json, or a folder with it, or with vocab.json and merges.txt")
+    ],
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="take weights that were trained with the authors' code as well")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="the file to write; default: clapsep in the models' folder")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the one file of CLAPSep from its published files. No network is needed, nothing in them is run."""
+    from workflows.model_import import import_files
+
+    run(lambda: import_files(checkpoint, clap, tokenizer, out, verify=not unverified, as_json=as_json))
 
 
 def doctor(as_json: Json = False) -> None:

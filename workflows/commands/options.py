@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
-ModelName = Annotated[str, typer.Option("--model", help="a shipped model's name, or the path of a checkpoint")]
+ModelName = Annotated[
+    str, typer.Option("--model", help="a model's name (see: soundquarry models), or the path of a checkpoint")
+]
 
 Sources = Annotated[
     list[str],
