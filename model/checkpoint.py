@@ -19,6 +19,7 @@ import torch
 from model.clap import Clap, ClapConfig
 from model.clapsep import CLAPSep, CLAPSepConfig
 from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
+from model.digest import sha256_of
 from model.gated import GatedSeparator
 from model.laion_towers import LaionClap, LaionClapConfig, text_tower
 from model.separator import Separator
@@ -30,7 +31,6 @@ from model.weights_file import (
     read_header,
     read_tensors,
     refuse_others,
-    sha256_of,
     shapes_of,
     write_weights,
 )

@@ -19,10 +19,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from model.checkpoint import CheckpointError
+from model.digest import sha256_of
 from model.published_layout import LORA, Shapes, checkpoint_layout, clap_layout, is_unused, of_clap, shapes_of
-from model.registry import CLAPSEP_CHECKPOINT, CLAPSEP_CLAP, KnownFile, sha256_of
+from model.registry import CLAPSEP_CHECKPOINT, CLAPSEP_CLAP, KnownFile
 from model.safe_pickle import read_tensors
+from model.weights_file import CheckpointError
 
 PUBLISHED_RANK: Final = 16
 

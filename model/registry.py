@@ -6,7 +6,6 @@ A model that does not come along lies, once it is pulled or imported, in one fol
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +95,6 @@ def stored_path(model: KnownModel) -> Path:
     return models_folder() / f"{model.name}.safetensors"
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, as hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def shipped_models() -> list[str]:
     """Names of the models that lie in the package."""
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
@@ -146,4 +139,4 @@ def load_model(name_or_path: str = DEFAULT_MODEL) -> Model:
     """The model of a name or path, on the CPU, ready for inference."""
     from model.checkpoint import load_checkpoint
 
-    return load_checkpoint(find_checkpoint(name_or_path))
+    return load_checkpoint(find_checkpoint(name_or_path), gate=load_model)

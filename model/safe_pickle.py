@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.checkpoint import CheckpointError
+from model.weights_file import CheckpointError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

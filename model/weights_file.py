@@ -5,7 +5,6 @@ Nothing is unpickled. Every missing, unknown or misshapen tensor is refused by i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -87,12 +86,6 @@ def refuse_others(path: Path, shapes: Mapping[str, tuple[int, ...]], expected: M
     for name, shape in shapes.items():
         if shape != expected[name]:
             raise CheckpointError(f"{path}: {name} has shape {shape}, expected {expected[name]}")
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _some(names: list[str]) -> str:

@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from model.registry import sha256_of
+from model.digest import sha256_of
 
 CHUNK_BYTES: Final = 1 << 20
 SILENCE_SECONDS: Final = 60.0  # without a byte: the connection is given up, and made again

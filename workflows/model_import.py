@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from model.registry import CLAPSEP, sha256_of, stored_path
+from model.digest import sha256_of
+from model.registry import CLAPSEP, DEFAULT_MODEL, stored_path
+from model.roberta_tokenizer import tokenizer_json
 
 if TYPE_CHECKING:
     from model.published import PublishedWeights
@@ -44,18 +46,18 @@ def import_published(
     `verify`: the published files only, by sha256, and a tokenizer that is roberta-base's. Raises FileNotFoundError, or
     CheckpointError that names the file and what is wrong with it.
     """
-    from model.checkpoint import CheckpointError
     from model.published import read_published
     from model.published_layout import shapes_of
+    from model.weights_file import CheckpointError
 
     for path in (checkpoint, clap):
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}; check the path")
-    tokenizer_json = read_tokenizer(tokenizer)
+    text = read_tokenizer(tokenizer)
     if verify:
-        check_tokenizer(tokenizer, tokenizer_json)
+        check_tokenizer(tokenizer, text)
     try:
-        separator, towers = (networks or published_networks)(tokenizer_json)
+        separator, towers = (networks or published_networks)(text)
     except ValueError as error:  # a tokenizer of another length
         raise CheckpointError(f"{tokenizer}: {error}") from error
     weights = read_published(
@@ -68,15 +70,15 @@ def import_published(
     made_of = {checkpoint.name: sha256_of(checkpoint), clap.name: sha256_of(clap)}
     about, licence = (CLAPSEP.about, CLAPSEP.licence) if verify else (OTHER_WEIGHTS, "that of its weights")
     provenance = {"about": about, "licence": licence, "made_of": made_of}
-    _save(out, separator, towers, weights, provenance)
+    _save(out, separator, towers, weights, text, provenance)
 
 
-def published_networks(tokenizer_json: str) -> tuple[Any, Any]:
+def published_networks(tokenizer: str) -> tuple[Any, Any]:
     """Both networks at published size."""
     from model.clapsep import CLAPSep, CLAPSepConfig
     from model.laion_towers import LaionClap, LaionClapConfig
 
-    return CLAPSep(CLAPSepConfig()), LaionClap(LaionClapConfig(), tokenizer_json)
+    return CLAPSep(CLAPSepConfig()), LaionClap(LaionClapConfig(), tokenizer)
 
 
 def read_tokenizer(path: Path) -> str:
@@ -86,34 +88,21 @@ def read_tokenizer(path: Path) -> str:
         return file.read_text(encoding="utf-8")
     vocab, merges = path / "vocab.json", path / "merges.txt"
     if vocab.is_file() and merges.is_file():
-        return roberta_tokenizer(vocab, merges)
+        return tokenizer_json(vocab, merges)
     raise FileNotFoundError(
         f"no tokenizer at {path}: give roberta-base's tokenizer.json, or a folder that holds it, or vocab.json and "
         "merges.txt"
     )
 
 
-def roberta_tokenizer(vocab: Path, merges: Path) -> str:
-    """RoBERTa's tokenizer of a vocabulary and its merges, as JSON."""
-    from tokenizers import AddedToken, ByteLevelBPETokenizer
-    from tokenizers.processors import RobertaProcessing
-
-    tokenizer = ByteLevelBPETokenizer.from_file(str(vocab), str(merges), trim_offsets=True)
-    mask = AddedToken("<mask>", lstrip=True)
-    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", mask])
-    start, end = (tokenizer.token_to_id(token) for token in ("<s>", "</s>"))
-    tokenizer.post_processor = RobertaProcessing(("</s>", end), ("<s>", start), add_prefix_space=False)
-    return str(tokenizer.to_str())
-
-
-def check_tokenizer(path: Path, tokenizer_json: str) -> None:
+def check_tokenizer(path: Path, tokenizer: str) -> None:
     """Raises CheckpointError where a sentence does not become the numbers that roberta-base makes of it."""
     from tokenizers import Tokenizer
 
-    from model.checkpoint import CheckpointError
+    from model.weights_file import CheckpointError
 
     try:
-        ids = Tokenizer.from_str(tokenizer_json).encode(PROBE).ids
+        ids = Tokenizer.from_str(tokenizer).encode(PROBE).ids
     except Exception as error:  # the library raises nothing more definite
         raise CheckpointError(f"{path} is no tokenizer ({error}); give roberta-base's tokenizer.json") from error
     if ids != PROBE_IDS:
@@ -123,10 +112,12 @@ def check_tokenizer(path: Path, tokenizer_json: str) -> None:
         )
 
 
-def _save(out: Path, separator: Any, towers: Any, weights: PublishedWeights, provenance: dict[str, Any]) -> None:
+def _save(
+    out: Path, separator: Any, towers: Any, weights: PublishedWeights, tokenizer: str, provenance: dict[str, Any]
+) -> None:
     from safetensors import SafetensorError
 
-    from model.checkpoint import Calibration, save_checkpoint
+    from model.checkpoint import save_published
 
     separator.load_state_dict(weights.separator)
     towers.load_state_dict(weights.clap)
@@ -134,7 +125,14 @@ def _save(out: Path, separator: Any, towers: Any, weights: PublishedWeights, pro
     handle, part = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     os.close(handle)
     try:
-        save_checkpoint(Path(part), separator=separator, clap=towers, calibration=Calibration(), provenance=provenance)
+        save_published(
+            Path(part),
+            separator=separator,
+            clap=towers,
+            tokenizer=tokenizer,
+            gate=DEFAULT_MODEL,
+            provenance=provenance,
+        )
         os.chmod(part, 0o644)
         os.replace(part, out)
     except SafetensorError as error:

@@ -108,7 +108,7 @@ def count_parameters(path: Path) -> int:
     """Numbers in the weights of a checkpoint, without reading them; running statistics are none."""
     from safetensors import SafetensorError, safe_open
 
-    from model.checkpoint import CheckpointError
+    from model.weights_file import CheckpointError
 
     try:
         with safe_open(path, framework="numpy") as file:

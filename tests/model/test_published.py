@@ -14,9 +14,9 @@ import torch
 from published_pair import BLOCK, CLAP, RANK, SEPARATOR, Pair, made_pair
 
 from model import published
-from model.checkpoint import CheckpointError
+from model.digest import sha256_of
 from model.published import PublishedWeights, read_published
-from model.registry import sha256_of
+from model.weights_file import CheckpointError
 
 LORA = f"audio_branch.{BLOCK}.qkv"
 

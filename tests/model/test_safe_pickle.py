@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import CheckpointError
 from model.safe_pickle import read_tensors
+from model.weights_file import CheckpointError
 
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(7)}
 

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import nn
 
-from model.checkpoint import CheckpointError
+from model.digest import sha256_of
 from model.published import read_published
-from model.registry import sha256_of
+from model.weights_file import CheckpointError
 from workflows.model_import import PROBE, PROBE_IDS, check_tokenizer, import_published, read_tokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]

@@ -23,7 +23,7 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 
     `interrupted` says what an interruption leaves behind.
     """
-    from model.checkpoint import CheckpointError
+    from model.weights_file import CheckpointError
     from operators.catalog import CatalogError
     from operators.dataset import SignatureError
     from operators.export_selection import ExportError
