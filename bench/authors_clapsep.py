@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.authors_imports import prepare
-from bench.published_layout import CHECKPOINT, CLAP
+from bench.published_shapes import CHECKPOINT, CLAP
 
 SAMPLE_RATE: Final = 32_000
 WINDOW: Final = 320_000
@@ -53,10 +53,10 @@ class AuthorsCLAPSep:
         config = json.loads((authors / CONFIG).read_text())
         clap = laion_clap.CLAP_Module(enable_fusion=False, amodel="HTSAT-base", device="cpu")
         clap.load_ckpt(str(weights / CLAP), verbose=False)
-        self.network: Any = LightningModule(
-            clap, HTSAT_Decoder(**config["model"]), lr=1e-4, use_lora=True, rank=config["lora_rank"], nfft=config["nfft"]
-        )
-        # Their augmentation of audio queries belongs to no module, so eval() does not reach it: embeddings would be random.
+        decoder, rank, n_fft = HTSAT_Decoder(**config["model"]), config["lora_rank"], config["nfft"]
+        self.network: Any = LightningModule(clap, decoder, lr=1e-4, use_lora=True, rank=rank, nfft=n_fft)
+        # Their augmentation of audio queries belongs to no module, so eval() does not reach it: embeddings of sounds
+        # would be random.
         clap.model.audio_branch.bn0._forward_hooks.clear()
         if merge_lora:
             for layer in self.network.audio_branch.modules():
@@ -154,13 +154,14 @@ def loop(
     length = librosa.get_duration(path=file)
     audio_seconds = length if seconds is None else min(seconds, length)
     loaded = psutil.Process().memory_info().rss
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     for query in queries:
         positive, _, negative = query.partition("|")
         authors.extract(file, positive.strip(), negative.strip(), seconds)
-    elapsed = time.perf_counter() - began
+    elapsed, busy = time.perf_counter() - began, time.process_time() - busy
     report: dict[str, float | int | str] = {
         "seconds": elapsed,
+        "cpu_seconds": busy,  # of all threads: on a shared machine this is what can be compared
         "audio_seconds": audio_seconds,
         "queries": len(queries),
         "audio_seconds_x_queries_per_second": audio_seconds * len(queries) / elapsed,
@@ -188,7 +189,7 @@ def main() -> None:
             command.add_argument("output", type=Path)
         command.add_argument("--authors", type=Path, required=True, help="a checkout of Aisaka0v0/CLAPSep")
         command.add_argument("--weights", type=Path, required=True, help="folder of the pair and of tokenizer/")
-        command.add_argument("--site", type=Path, help="folder with loralib, einops and torchaudio, where not installed")
+        command.add_argument("--site", type=Path, help="folder with loralib, einops, torchaudio, if not installed")
         command.add_argument("--device", default="cpu")
         command.add_argument("--threads", type=int, default=torch.get_num_threads())
         command.add_argument("--lora", choices=("merged", "beside"), default="merged", help="beside: as in training")

@@ -1,9 +1,9 @@
-"""Makes the authors' CLAPSep importable where parts of what it asks for are missing, in a process that does nothing else.
+"""Makes the authors' CLAPSep importable where parts of what it asks for are missing; for a process of its own.
 
 What inference does not use is replaced by empty modules: pytorch_lightning, torchvision, PIL. What it does use is
 theirs: laion-clap, loralib, einops, torchlibrosa, and torchaudio's resampler, without torchaudio's compiled extension,
-which wants a CUDA library. Nothing asks the network: laion-clap's tokenizer comes from files, its text tower starts from
-random weights until the checkpoint is loaded.
+which wants a CUDA library. Nothing asks the network: laion-clap's tokenizer comes from files, and its text tower starts
+from random weights until the checkpoint is loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import nn
 
-from bench.published_layout import ROBERTA
+from bench.published_shapes import ROBERTA
 
 
 def prepare(authors: Path, site: Path | None, tokenizer: Path) -> None:

@@ -1,5 +1,5 @@
-"""Sounds made in code from a seed: tones, chirps, coloured noise and clicks that come and go over a faint bed, at levels
-from a whisper to full scale."""
+"""Sounds made in code from a seed: tones, chirps, coloured noise and clicks that come and go over a faint bed, at
+levels from a whisper to full scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BED_DB: Final = -60.0
 
 
 def made_sounds(count: int, seconds: float, sample_rate: int, seed: int) -> Samples:
-    """float32[count, T]: each the sum of two to five parts, its peak between -40 and 0 dBFS; the first is the loudest."""
+    """float32[count, T]: sums of two to five parts each, peaks from 0 dBFS (the first) to -40 dBFS (the last)."""
     random = np.random.default_rng([seed, count])
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     makers = (_tone, _chirp, _noise, _clicks)

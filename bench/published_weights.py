@@ -4,7 +4,7 @@
 
 Writes `best_model.ckpt`, `music_audioset_epoch_15_esc_90.14.pt` and `tokenizer/`. The weights are lively: every layer
 has an effect that a wrong implementation would show. Matrices keep the variance of what passes through them, gains
-differ from one, biases and position tables from zero, LoRA turns its layer by half its own length, batch norms fit
+differ from one, biases and position tables from zero, LoRA turns its layer by as much as the layer has, batch norms fit
 sounds, and masks use most of (0, 1), other ones for every query.
 """
 
@@ -23,10 +23,10 @@ from torch import Tensor
 
 from bench.made_sounds import made_sounds
 from bench.made_vocabulary import save_vocabulary
-from bench.published_layout import BUFFERS, CHECKPOINT, CLAP, Shape, audio_tower, checkpoint_shapes, clap_shapes
+from bench.published_shapes import BUFFERS, CHECKPOINT, CLAP, Shape, audio_tower, checkpoint_shapes, clap_shapes
 
-LORA_GAIN: Final = 8.0
-"""Of B, with A of unit gain and 1/16 in front: the layer's output moves by half its size."""
+LORA_GAIN: Final = 16.0
+"""Of B, with A of unit gain and 1/16 in front: the layer's output moves by its own size."""
 FILM_GAIN: Final = 0.7
 """Standard deviation of gamma and beta over queries of unit length."""
 MASK_GAIN: Final = 2.0
