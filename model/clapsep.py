@@ -23,6 +23,7 @@ from torch.nn import functional
 from model.htsat import HTSATConfig, HTSATEncoder
 from model.mask_renderer import BinSpread, MaskRenderers
 from model.mask_transformer import MaskTransformer
+from model.packed_linear import can_pack, pack_linears
 from model.resample import Resample
 from model.separator import Condition, Features, Mask, MaskNetwork
 from model.spectrum import Stft, StftConfig
@@ -188,6 +189,8 @@ class CLAPSep(MaskNetwork):
                 f"the frames of {config.hop_samples = } and {encoder.hop_samples = } must be of the same length"
             )
         self.config = config
+        self.is_packed = False
+        self.cpu_pairs = 1  # larger batches leave the cache
         self.sample_rate = config.sample_rate
         self.window_samples = config.window_samples
         self.stft = Stft(StftConfig(config.n_fft, config.hop_samples))
@@ -219,9 +222,19 @@ class CLAPSep(MaskNetwork):
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self._renderers.at(sample_rate, spectrum.device).render(mask.bands, spectrum, samples)
 
-    def set_precision(self, dtype: torch.dtype) -> CLAPSep:
-        """Weights and activations in `dtype`; front end, norm over bins, inverse transform stay in single precision."""
+    def set_precision(self, dtype: torch.dtype) -> None:
+        """Front end, norm over bins and inverse transform stay in single precision, whatever `dtype` says."""
+        if self.is_packed and dtype is not torch.bfloat16:
+            raise ValueError(f"the network is ready for bfloat16 on a CPU; load it again for {dtype}")
         for part in (self.encoder.patch_embed, self.encoder.layers, self.decoder):
             part.to(dtype)
         self.decoder.spec_norm.float()
-        return self
+        if dtype is torch.bfloat16 and self.decoder.film.norm.weight.device.type == "cpu" and can_pack():
+            frames = self.config.window_samples // self.config.hop_samples + 1
+            for layers in (self.encoder.layers, self.decoder.layers, self.decoder.mask_net[2]):
+                pack_linears(layers, frames)
+            self.is_packed = True
+
+    def best_precision(self, device: str) -> torch.dtype:
+        native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else can_pack()
+        return torch.bfloat16 if native else torch.float32

@@ -7,6 +7,7 @@ cost a second HTSAT per window, a hundred times as much as the small network.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from model.separator import Condition, Features, Mask, MaskNetwork, Separator
@@ -24,6 +25,8 @@ class GatedSeparator(Separator):
         self.network, self.gate = network, gate
         self.sample_rate, self.window_samples = own
         self.activity_hop_samples = gate.activity_hop_samples
+        self.window_bytes, self.pair_bytes = network.window_bytes, network.pair_bytes
+        self.cpu_pairs = network.cpu_pairs
 
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
         return self.network.analyse(mixture, sample_rate)
@@ -48,6 +51,13 @@ class GatedSeparator(Separator):
 
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self.network.render(mask, spectrum, samples, sample_rate)
+
+    def set_precision(self, dtype: torch.dtype) -> None:
+        """Of the network; the gate keeps single precision."""
+        self.network.set_precision(dtype)
+
+    def best_precision(self, device: str) -> torch.dtype:
+        return self.network.best_precision(device)
 
     def forward(self, mixture: Tensor, condition: Condition) -> Tensor:
         stems: Tensor = self.network(mixture, condition)

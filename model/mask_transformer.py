@@ -5,7 +5,8 @@
     mask = sigmoid( W x )
 
 Six sevenths of what a further query costs are spent here. Parameter names are those of the published checkpoint
-(a `nn.Sequential` around `nn.TransformerEncoder`). Source: CLAPSep (arXiv 2402.17455, section III).
+(a `nn.Sequential` around `nn.TransformerEncoder`), but for `in_proj.*`, there `in_proj_*`.
+Source: CLAPSep (arXiv 2402.17455, section III).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from model.attention import attend
 
 
 class SelfAttention(nn.Module):
@@ -23,17 +26,14 @@ class SelfAttention(nn.Module):
         if width % heads:
             raise ValueError(f"heads must divide the width, got {width = }, {heads = }")
         self.heads = heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.in_proj = nn.Linear(width, 3 * width)
         self.out_proj = nn.Linear(width, width)
-        nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, frames, width = x.shape
-        qkv = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = qkv.reshape(batch, frames, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B, N, D)
-        out: Tensor = self.out_proj(heard)
+        qkv = self.in_proj(x).reshape(batch, frames, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        out: Tensor = self.out_proj(attend(q, k, v).transpose(1, 2).flatten(2))
         return out
 
 
@@ -50,7 +50,7 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm1(x + self.self_attn(x))
-        out: Tensor = self.norm2(x + self.linear2(torch.relu(self.linear1(x))))
+        out: Tensor = self.norm2(x + self.linear2(torch.relu_(self.linear1(x))))
         return out
 
 

@@ -20,7 +20,16 @@ import torch
 from torch import Tensor
 
 from model.digest import sha256_of
-from model.published_layout import LORA, Shapes, checkpoint_layout, clap_layout, is_unused, of_clap, shapes_of
+from model.published_layout import (
+    LORA,
+    Shapes,
+    checkpoint_layout,
+    clap_layout,
+    is_unused,
+    of_clap,
+    of_decoder,
+    shapes_of,
+)
 from model.registry import CLAPSEP_CHECKPOINT, CLAPSEP_CLAP, KnownFile
 from model.safe_pickle import read_tensors
 from model.weights_file import CheckpointError
@@ -72,7 +81,7 @@ def read_published(
 
 def _separator_tensor(name: str, trained: Mapping[str, Tensor], towers: Mapping[str, Tensor], rank: int) -> Tensor:
     if name.startswith("decoder."):
-        return _single(trained[name.replace("decoder.", "decoder_model.", 1)])
+        return _single(trained[of_decoder(name)])
     if not (adapted := LORA.fullmatch(name)):
         return _single(towers[name.replace("encoder.", "audio_branch.", 1)])
     layer, kind = adapted.group(1).replace("encoder.", "audio_branch.", 1), adapted.group(2)

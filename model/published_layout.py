@@ -1,7 +1,7 @@
 """Names and shapes of the published files, derived from the state dicts of our networks.
 
 ours                              checkpoint                              CLAP file
-decoder.X                         decoder_model.X
+decoder.X                         decoder_model.X (`in_proj.weight` is `in_proj_weight` there)
 encoder.X.attn.{qkv,proj}.weight  audio_branch.X.attn.{..}.{lora_A,lora_B}  module.audio_branch.X.attn.{..}.weight
 encoder.X.attn.{qkv,proj}.bias    audio_branch.X.attn.{..}.bias             (module.audio_branch.X.attn.{..}.bias)
 encoder.X, all else                                                         module.audio_branch.X
@@ -49,7 +49,7 @@ def checkpoint_layout(separator: Shapes, rank: int) -> CheckpointLayout:
     constants: dict[str, tuple[int, ...]] = {}
     for name, shape in separator.items():
         if name.startswith("decoder."):
-            published = name.replace("decoder.", "decoder_model.", 1)
+            published = of_decoder(name)
             required[published] = shape
             owner, _, kind = published.rpartition(".")
             if kind == "relative_position_bias_table":  # [(2 w - 1)^2, heads] for windows of w x w
@@ -73,6 +73,11 @@ def clap_layout(separator: Shapes, clap: Shapes) -> dict[str, tuple[int, ...]]:
     """What the CLAP file must hold for both: the towers, and what the mixture encoder begins as."""
     encoder = {name: shape for name, shape in separator.items() if name.startswith("encoder.")}
     return {name.replace("encoder.", "audio_branch.", 1): shape for name, shape in encoder.items()} | dict(clap)
+
+
+def of_decoder(name: str) -> str:
+    """The tensor of the checkpoint that is our `decoder.*`."""
+    return name.replace("decoder.", "decoder_model.", 1).replace(".in_proj.", ".in_proj_")
 
 
 def of_clap(name: str) -> str:

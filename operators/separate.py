@@ -98,8 +98,7 @@ class SeparateAndCommit:
             exclusive=settings.exclusive,
             gate=settings.gate,
             device=device,
-            window_batch=16 if device == "cuda" else 2,
-            pair_batch=64 if device == "cuda" else 4,
+            precision=settings.precision,
         )
         self.rows = StemRowMaker(
             model,

@@ -27,6 +27,9 @@ class ExtractSettings(BaseModel):
     channels: Literal["source", "mono"] = Field("source", description="of the stems: the track's, or their mean")
     residual: bool = Field(False, description="one more stem: what no query took")
     exclusive: bool = Field(False, description="queries share the mixture: stems and residual add up to it")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="what the network computes in; auto: what is fastest on the device and as good"
+    )
 
     @property
     def kind(self) -> str:
@@ -39,8 +42,8 @@ class ExtractSettings(BaseModel):
         return hashlib.sha256(json.dumps(self.signature(), sort_keys=True).encode()).hexdigest()[:16]
 
     def signature(self) -> dict[str, Any]:
-        """The entries that go into `OUT/dataset.json`."""
-        return self.model_dump(exclude={"model"})
+        """The entries that go into `OUT/dataset.json`. Like the device, the precision is no part of them."""
+        return self.model_dump(exclude={"model", "precision"})
 
     def gate_thresholds(self, catalog: Catalog, calibration: Calibration) -> list[float]:
         """Threshold of the gate per query: the query's own, else the run's, else the model's."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import soxr
@@ -22,6 +22,7 @@ from model.checkpoint import Model
 from model.mask_sharing import exclusive_masks, residual_mask
 from model.separator import Condition, Features
 from model.window_grid import Window, WindowGrid
+from operators.batching import batch_sizes
 from operators.encoded_views import EncodedViews, Pair, halving
 from operators.event_spans import BINS_PER_SECOND, to_bins
 from operators.stretches import (
@@ -38,6 +39,7 @@ SILENCE: Final = 10.0 ** (-90.0 / 20.0)
 """A window whose peak is below -90 dBFS is digital silence: the network never sees it."""
 
 Item = TypeVar("Item")
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass
@@ -71,6 +73,8 @@ class StemEngine:
     `thresholds`: presence per query from which a pair is decoded. `gate=False` decodes every pair of every window
     that is not silent. `contents`: equal numbers for queries that ask for the same (default: all differ).
     `residual` adds what no query took, as one more stem; `exclusive` makes the queries share the mixture.
+    `precision`: what the network computes in, "auto" for what pays on the device; a model keeps it. Batch sizes: None
+    for what memory holds.
     """
 
     def __init__(
@@ -84,16 +88,21 @@ class StemEngine:
         exclusive: bool = False,
         gate: bool = True,
         device: str = "cpu",
-        window_batch: int = 4,
-        pair_batch: int = 4,
+        precision: Precision = "auto",
+        window_batch: int | None = None,
+        pair_batch: int | None = None,
     ) -> None:
         self.network = model.separator.to(device)
+        self.network.set_precision(
+            self.network.best_precision(device) if precision == "auto" else getattr(torch, precision)
+        )
         self.condition = condition.to(device)
         self.thresholds = np.asarray(thresholds, dtype=np.float32)
         self.contents = list(range(len(condition))) if contents is None else list(contents)
         self.residual, self.exclusive = residual, exclusive
         self.gate, self.device = gate, device
-        self.window_batch, self.pair_batch = window_batch, pair_batch
+        sizes = batch_sizes(self.network, device)
+        self.window_batch, self.pair_batch = window_batch or sizes.windows, pair_batch or sizes.pairs
         self.sample_rate = model.separator.sample_rate
         threads = torch.get_num_threads()
         self._decoders = (

@@ -70,7 +70,7 @@ def dry_run(job: ExtractJob) -> Estimate:
     channels = 1 if job.settings.channels == "mono" else 2
     stems = len(catalog.queries) + job.settings.residual
     engine = StemEngine(
-        model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False,
+        model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False, precision=job.settings.precision,
         residual=job.settings.residual, exclusive=job.settings.exclusive,
     )  # fmt: skip
     rate = job.settings.decode_rate(engine.sample_rate) or USUAL_RATE

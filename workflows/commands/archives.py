@@ -15,6 +15,7 @@ from workflows.commands.options import (
     DryRun,
     Json,
     ModelName,
+    Precision,
     Rate,
     RetryFailed,
     Sources,
@@ -37,6 +38,7 @@ def extract(
     ] = False,
     rate: Rate = "model",
     channels: Channels = "source",
+    precision: Precision = "auto",
     residual: Annotated[bool, typer.Option("--residual", help="one more stem: what no query took")] = False,
     exclusive: Annotated[
         bool,
@@ -55,7 +57,7 @@ def extract(
 
     settings = _checked(
         ExtractSettings, model=model, gate=not no_gate, threshold=threshold, rate=rate, channels=channels,
-        residual=residual or exclusive, exclusive=exclusive,
+        precision=precision, residual=residual or exclusive, exclusive=exclusive,
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device,
@@ -72,6 +74,7 @@ def mine(
     threshold: Threshold = None,
     rate: Rate = "model",
     channels: Channels = "source",
+    precision: Precision = "auto",
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="queries share the mixture: what two of them hear is divided")
     ] = False,
@@ -92,8 +95,8 @@ def mine(
     from operators.settings import MineSettings
 
     settings = _checked(
-        MineSettings, model=model, threshold=threshold, rate=rate, channels=channels, exclusive=exclusive,
-        min_seconds=min_seconds, max_event_seconds=max_event_seconds, padding_seconds=padding, fade_seconds=fade,
+        MineSettings, model=model, threshold=threshold, rate=rate, channels=channels, precision=precision,
+        exclusive=exclusive, min_seconds=min_seconds, max_event_seconds=max_event_seconds, padding_seconds=padding, fade_seconds=fade,
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device, ucs_list=ucs_list,

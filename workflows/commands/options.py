@@ -29,6 +29,7 @@ Threshold = Annotated[
     ),
 ]
 Rate = Annotated[str, typer.Option("--rate", help="sample rate of the stems: model, or source for that of each track")]
+Precision = Annotated[str, typer.Option("--precision", help="what the network computes in: auto, float32 or bfloat16")]
 Channels = Annotated[str, typer.Option("--channels", help="channels of the stems: source, or mono for their mean")]
 UnitSeconds = Annotated[float, typer.Option("--unit-seconds", help="length of a unit of work, 1 to 600 seconds")]
 Workers = Annotated[
