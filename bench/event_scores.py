@@ -42,16 +42,16 @@ def main() -> None:
         for row in csv.DictReader(arguments.timeline.open())
         if row["kind"] == "event" and int(row.get("track") or 0) == arguments.track
     ]
-    found_all = _events(arguments.out, arguments.source, arguments.track)
+    found_all = events_of(arguments.out, arguments.source, arguments.track)
     windows = _windows(arguments.out, arguments.source, arguments.track)
     hours = max(stop for _, _, stop, _, _ in windows) / 3600.0
     hits = trues = founds = overlapping = 0
     missed_by_gate = pairs_true = 0
     for query, labels in LABELS.items():
         true = sorted((float(row["onset"]), float(row["offset"])) for row in truth if row["label"] in labels)
-        true = _joined(true, JOIN_SECONDS)
-        found = _joined(sorted(found_all.get(query, [])), JOIN_SECONDS)
-        matched = _match([t[0] for t in true], [f[0] for f in found], arguments.collar)
+        true = joined(true, JOIN_SECONDS)
+        found = joined(sorted(found_all.get(query, [])), JOIN_SECONDS)
+        matched = matches([t[0] for t in true], [f[0] for f in found], arguments.collar)
         away = sum(not any(f[0] < t[1] + 1.0 and f[1] > t[0] - 1.0 for t in true) for f in found)
         hits, trues, founds, overlapping = hits + matched, trues + len(true), founds + len(found), overlapping + away
         of_query = [w for w in windows if w[0] == query]
@@ -82,7 +82,8 @@ def main() -> None:
     )
 
 
-def _events(out: Path, source: str, track: int) -> dict[str, list[tuple[float, float]]]:
+def events_of(out: Path, source: str, track: int) -> dict[str, list[tuple[float, float]]]:
+    """Start and end in seconds of every event of a query, from all rows of a track."""
     rows = duckdb.sql(
         f"select query_id, unnest(events) as e from read_parquet('{out}/stems/*/*.parquet') "
         f"where source_uri like '%{source}' and track = {track}"
@@ -108,7 +109,8 @@ def _windows(out: Path, source: str, track: int) -> list[tuple[str, float, float
     return pairs
 
 
-def _joined(spans: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+def joined(spans: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Spans with those that lie closer than `gap` seconds made one."""
     joined: list[tuple[float, float]] = []
     for start, stop in spans:
         if joined and start - joined[-1][1] < gap:
@@ -118,7 +120,8 @@ def _joined(spans: list[tuple[float, float]], gap: float) -> list[tuple[float, f
     return joined
 
 
-def _match(true: list[float], found: list[float], collar: float) -> int:
+def matches(true: list[float], found: list[float], collar: float) -> int:
+    """How many true onsets have a found one within `collar` seconds of their own."""
     left = list(found)
     matched = 0
     for onset in true:

@@ -90,6 +90,8 @@ class MaskNetwork(nn.Module, ABC):
 
     sample_rate: int
     window_samples: int
+    lead_share: float = 0.1
+    """The part of a window on each side that neighbours share: half of it context, half of it cross-fade."""
     window_bytes: int = 256 << 20
     """What encoding one more window at a time takes at most, in single precision."""
     pair_bytes: int = 64 << 20

@@ -42,9 +42,9 @@ class WindowGrid:
             raise ValueError(f"the cross-fades of a window must not overlap, got {self.hop = }, {self.lead = }")
 
     @classmethod
-    def of(cls, window_samples: int) -> WindowGrid:
-        """The grid of a network's window: a tenth of it on each side is shared (8 s hop for 10 s)."""
-        lead = window_samples // 10
+    def of(cls, window_samples: int, lead_share: float = 0.1) -> WindowGrid:
+        """The grid of a network's window, of which `lead_share` on each side is shared (8 s hop for 10 s)."""
+        lead = int(window_samples * lead_share)
         return cls(length=window_samples, hop=window_samples - 2 * lead, lead=lead)
 
     @property

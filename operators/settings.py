@@ -21,7 +21,13 @@ class ExtractSettings(BaseModel):
     model: str = Field("mini", description="name of a shipped model, or path of a checkpoint")
     gate: bool = Field(True, description="decode only (window, query) pairs whose presence reaches the threshold")
     threshold: float | None = Field(
-        None, ge=0.0, le=1.0, description="presence (0 to 1) from which a pair is decoded; null: the model's own"
+        None,
+        ge=0.0,
+        le=1.0,
+        description="presence (0 to 1) from which a pair is decoded and heard in an event; null: the model's",
+    )
+    gate_threshold: float | None = Field(
+        None, ge=0.0, le=1.0, description="presence (0 to 1) from which a pair is decoded, where that is another one"
     )
     rate: Literal["model", "source"] = Field("model", description="rate of the stems: the network's, or the track's")
     channels: Literal["source", "mono"] = Field("source", description="of the stems: the track's, or their mean")
@@ -43,11 +49,13 @@ class ExtractSettings(BaseModel):
 
     def signature(self) -> dict[str, Any]:
         """The entries that go into `OUT/dataset.json`. Like the device, the precision is no part of them."""
-        return self.model_dump(exclude={"model", "precision"})
+        unsaid = {"gate_threshold"} if self.gate_threshold is None else set()
+        return self.model_dump(exclude={"model", "precision"} | unsaid)
 
     def gate_thresholds(self, catalog: Catalog, calibration: Calibration) -> list[float]:
-        """Threshold of the gate per query: the query's own, else the run's, else the model's."""
-        default = calibration.presence_threshold if self.threshold is None else self.threshold
+        """Threshold of the gate per query: its own, else the run's for the gate or for all, else the model's."""
+        chosen = [self.gate_threshold, self.threshold, calibration.presence_threshold]
+        default = next(threshold for threshold in chosen if threshold is not None)
         return [default if query.threshold is None else query.threshold for query in catalog.queries]
 
     def event_thresholds(self, catalog: Catalog, calibration: Calibration) -> list[float]:

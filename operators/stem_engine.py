@@ -116,7 +116,7 @@ class StemEngine:
         samples, rest = divmod(self.network.window_samples * sample_rate, self.sample_rate)
         if rest:
             raise ValueError(f"a window of the network is no whole number of samples at {sample_rate} Hz")
-        return WindowGrid.of(samples)
+        return WindowGrid.of(samples, self.network.lead_share)
 
     def stretches(
         self, samples: Samples, first: int, start: int, stop: int, coverage: Coverage, sample_rate: int | None = None

@@ -70,8 +70,8 @@ def dry_run(job: ExtractJob) -> Estimate:
     channels = 1 if job.settings.channels == "mono" else 2
     stems = len(catalog.queries) + job.settings.residual
     engine = StemEngine(
-        model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False, precision=job.settings.precision,
-        residual=job.settings.residual, exclusive=job.settings.exclusive,
+        model, understand(catalog, model).condition, [0.0] * len(catalog.queries), gate=False,
+        precision=job.settings.precision, residual=job.settings.residual, exclusive=job.settings.exclusive,
     )  # fmt: skip
     rate = job.settings.decode_rate(engine.sample_rate) or USUAL_RATE
     cost = _seconds_per_window(engine, rate) / (engine.grid_at(rate).hop / rate)

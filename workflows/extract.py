@@ -153,7 +153,8 @@ def signature(catalog: Catalog, model: Model, job: ExtractJob) -> dict[str, Any]
 
 def context_seconds(settings: ExtractSettings, model: Model) -> float:
     """What a unit needs on each side of its span: whole windows, and what its events may reach."""
-    windows = WindowGrid.of(model.separator.window_samples).context / model.separator.sample_rate
+    network = model.separator
+    windows = WindowGrid.of(network.window_samples, network.lead_share).context / network.sample_rate
     return windows + settings.look_seconds
 
 

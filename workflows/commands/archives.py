@@ -13,6 +13,7 @@ from workflows.commands.options import (
     Channels,
     Device,
     DryRun,
+    GateThreshold,
     Json,
     ModelName,
     Precision,
@@ -33,6 +34,7 @@ def extract(
     model: ModelName = "mini",
     device: Device = "auto",
     threshold: Threshold = None,
+    gate_threshold: GateThreshold = None,
     no_gate: Annotated[
         bool, typer.Option("--no-gate", help="separate every query in every window that is not silent")
     ] = False,
@@ -56,8 +58,8 @@ def extract(
     from operators.settings import ExtractSettings
 
     settings = _checked(
-        ExtractSettings, model=model, gate=not no_gate, threshold=threshold, rate=rate, channels=channels,
-        precision=precision, residual=residual or exclusive, exclusive=exclusive,
+        ExtractSettings, model=model, gate=not no_gate, threshold=threshold, gate_threshold=gate_threshold,
+        rate=rate, channels=channels, precision=precision, residual=residual or exclusive, exclusive=exclusive,
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device,
@@ -72,6 +74,7 @@ def mine(
     model: ModelName = "mini",
     device: Device = "auto",
     threshold: Threshold = None,
+    gate_threshold: GateThreshold = None,
     rate: Rate = "model",
     channels: Channels = "source",
     precision: Precision = "auto",
@@ -95,8 +98,9 @@ def mine(
     from operators.settings import MineSettings
 
     settings = _checked(
-        MineSettings, model=model, threshold=threshold, rate=rate, channels=channels, precision=precision,
-        exclusive=exclusive, min_seconds=min_seconds, max_event_seconds=max_event_seconds, padding_seconds=padding, fade_seconds=fade,
+        MineSettings, model=model, threshold=threshold, gate_threshold=gate_threshold, rate=rate, channels=channels,
+        precision=precision, exclusive=exclusive, min_seconds=min_seconds, max_event_seconds=max_event_seconds,
+        padding_seconds=padding, fade_seconds=fade,
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device, ucs_list=ucs_list,

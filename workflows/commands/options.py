@@ -28,6 +28,13 @@ Threshold = Annotated[
         help="presence (0 to 1) from which a query is separated, and heard in an event; default: the model's",
     ),
 ]
+GateThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--gate-threshold",
+        help="presence (0 to 1) from which a query is separated, where that is not --threshold: higher is faster",
+    ),
+]
 Rate = Annotated[str, typer.Option("--rate", help="sample rate of the stems: model, or source for that of each track")]
 Precision = Annotated[str, typer.Option("--precision", help="what the network computes in: auto, float32 or bfloat16")]
 Channels = Annotated[str, typer.Option("--channels", help="channels of the stems: source, or mono for their mean")]
