@@ -65,8 +65,8 @@ def main() -> None:
             base = first["audio_seconds"] * queries / first["seconds"]
             print(
                 f"{queries:7}  {way:18} {rate:12.1f} {rate / base:7.2f} {line['seconds']:9.1f} "
-                f"{line['cpu_seconds']:7.1f} {line.get('decoded_share', 1.0):9.1%} {line['peak_rss_bytes'] / 2**30:10.2f}"
-                + _roofline(line, way, peak),
+                f"{line['cpu_seconds']:7.1f} {line.get('decoded_share', 1.0):9.1%} "
+                f"{line['peak_rss_bytes'] / 2**30:10.2f}" + _roofline(line, way, peak),
                 flush=True,
             )
 

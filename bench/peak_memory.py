@@ -1,6 +1,7 @@
 """Peak memory of a run against the length of its file: all processes and the object store.
 
-    python bench/peak_memory.py [--hours 1 10] [--catalog FILE] [--folder DIR] [--command "extract --exclusive"]
+    python bench/peak_memory.py [--hours 1 10] [--sample-rate 44100] [--catalog FILE] [--folder DIR] [--keep] \
+        [--command "extract --exclusive"]
 
 Makes files of coloured noise with ffmpeg, runs the command on each with the given catalog, and samples the
 proportional set size (shared memory counted once) of the whole process tree four times a second. The peak must not
@@ -26,6 +27,8 @@ def main() -> None:
     """Print the peak per file, and the ratio of the last to the first."""
     parser = argparse.ArgumentParser(description="Peak memory.")
     parser.add_argument("--hours", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument("--sample-rate", type=int, default=44_100, help="of the files, in Hz")
+    parser.add_argument("--keep", action="store_true", help="leave the datasets in the folder")
     parser.add_argument("--catalog", default=None, help="default: one query")
     parser.add_argument(
         "--folder", type=Path, default=None, help="where files and datasets go; default: a temporary one"
@@ -40,7 +43,7 @@ def main() -> None:
         Path(catalog).write_text("- a dog barking\n")
     peaks = []
     for hours in arguments.hours:
-        media = noise(folder / f"noise_{hours:g}h.flac", hours)
+        media = noise(folder / f"noise_{hours:g}h.flac", hours, arguments.sample_rate)
         out = folder / f"out_{hours:g}h"
         shutil.rmtree(out, ignore_errors=True)
         command = [*arguments.command.split(), str(media), "--catalog", catalog, "--out", str(out)]
@@ -50,16 +53,17 @@ def main() -> None:
             f"{hours:5g} h: peak {peak / GIB:.2f} GiB, {seconds:.0f} s, {hours * 3600 / seconds:.1f} x real time",
             flush=True,
         )
-        shutil.rmtree(out, ignore_errors=True)
+        if not arguments.keep:
+            shutil.rmtree(out, ignore_errors=True)
     print(f"ratio {peaks[-1] / peaks[0]:.2f}")
     if arguments.folder is None:
         shutil.rmtree(folder)
 
 
-def noise(path: Path, hours: float) -> Path:
+def noise(path: Path, hours: float, sample_rate: int) -> Path:
     """A stereo FLAC of pink noise that swells and ebbs."""
     if not path.exists():
-        source = f"anoisesrc=color=pink:sample_rate=44100:duration={hours * 3600}:seed=1,tremolo=f=0.2:d=0.9"
+        source = f"anoisesrc=color=pink:sample_rate={sample_rate}:duration={hours * 3600}:seed=1,tremolo=f=0.2:d=0.9"
         subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2", str(path)], check=True)
     return path
 
