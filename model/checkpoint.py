@@ -127,6 +127,14 @@ def load_checkpoint(path: Path, *, name: str | None = None, gate: Callable[[str]
     raise CheckpointError(f"{path} holds a network of the kind {network!r}, which cannot be used here")
 
 
+def signature_of(path: Path, name: str, gate: str | None = None) -> str:
+    """The signature of the model in a file; `gate` is that of the model that tells presence for it."""
+    digest = sha256_of(path)
+    if gate is not None:
+        digest = hashlib.sha256(f"{digest} {gate}".encode()).hexdigest()
+    return f"{name}-{digest[:16]}"
+
+
 def _compact(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes) -> Model:
     separator = CompactCLAPSep(_config(CompactCLAPSepConfig, header["separator"]))
     clap = Clap(_config(ClapConfig, header["clap"]))
@@ -140,7 +148,7 @@ def _compact(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes) -
         clap=clap.eval(),
         calibration=calibration,
         provenance=provenance,
-        signature=f"{name}-{sha256_of(path)[:16]}",
+        signature=signature_of(path, name),
     )
 
 
@@ -157,14 +165,13 @@ def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes,
     fill(separator, path, "separator.", shapes)
     fill(clap, path, "clap.", shapes)
     listener = gate(header["gate"])
-    digest = hashlib.sha256(f"{sha256_of(path)} {listener.signature}".encode()).hexdigest()
     return Model(
         name=name,
         separator=GatedSeparator(separator, listener.separator).eval(),
         clap=clap.eval(),
         calibration=listener.calibration,
         provenance={**header["provenance"], "gate": listener.signature},
-        signature=f"{name}-{digest[:16]}",
+        signature=signature_of(path, name, listener.signature),
         gate_clap=listener.clap,
     )
 

@@ -135,6 +135,16 @@ def no_such_model(name: str) -> FileNotFoundError:
     )
 
 
+def model_signature(name_or_path: str) -> str:
+    """The signature of a model that is here, without loading it."""
+    from model.checkpoint import signature_of
+    from model.weights_file import read_header
+
+    path = find_checkpoint(name_or_path)
+    gate = read_header(path)[0].get("gate")
+    return signature_of(path, path.stem, None if gate is None else model_signature(gate))
+
+
 def load_model(name_or_path: str = DEFAULT_MODEL) -> Model:
     """The model of a name or path, on the CPU, ready for inference."""
     from model.checkpoint import load_checkpoint

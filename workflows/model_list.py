@@ -13,8 +13,8 @@ from model.registry import (
     KnownModel,
     find_checkpoint,
     load_model,
+    model_signature,
     no_such_model,
-    sha256_of,
     shipped_models,
     stored_path,
 )
@@ -84,7 +84,7 @@ def known_row(known: KnownModel) -> dict[str, Any]:
     here = path.is_file()
     return {
         "name": known.name,
-        "signature": f"{known.name}-{sha256_of(path)[:16]}" if here else None,
+        "signature": model_signature(known.name) if here else None,
         "size_mb": round((path.stat().st_size if here else known.size_bytes) / 1e6, 1),
         "parameters": count_parameters(path) if here else known.parameters,
         "sample_rate": known.sample_rate,
