@@ -91,6 +91,7 @@ def _ours(arguments: argparse.Namespace) -> dict[str, Any]:
         model, understood.condition, [threshold] * len(catalog.queries), gate=way["gate"],
         precision=way["precision"], device=arguments.device,
     )  # fmt: skip
+    model.clap.set_precision(engine.precision)
     samples = _decoded(arguments.file, engine.sample_rate, arguments.limit_seconds)
     positive, looked = understood.positive.to(arguments.device), Coverage()
     similarity = 0.0

@@ -107,6 +107,7 @@ class SeparateAndCommit:
             run_id=run_id,
             settings_hash=settings.content_hash,
             event_thresholds=event_thresholds,
+            precision=self.engine.precision,
         )
         self.miner = EventMiner(self.engine, settings, event_thresholds) if isinstance(settings, MineSettings) else None
         self.pool = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode")

@@ -37,8 +37,10 @@ class StemRowMaker:
         run_id: str,
         settings_hash: str,
         event_thresholds: Sequence[float],
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.clap = model.clap.to(positive.device)
+        self.clap.set_precision(precision)
         self.model_signature = model.signature
         self.catalog, self.positive, self.run_id = catalog, positive, run_id
         self.settings_hash, self.event_thresholds = settings_hash, event_thresholds
