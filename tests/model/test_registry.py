@@ -11,7 +11,16 @@ import pytest
 from small_model import save_small
 
 from model import registry
-from model.registry import CLAPSEP, find_checkpoint, load_model, model_names, models_folder, shipped_models, stored_path
+from model.registry import (
+    CLAPSEP,
+    find_checkpoint,
+    load_model,
+    model_names,
+    model_signature,
+    models_folder,
+    shipped_models,
+    stored_path,
+)
 
 
 @pytest.fixture
@@ -71,7 +80,8 @@ def test_a_fetched_model_is_found_by_name(weights: Path) -> None:
     stored_path(CLAPSEP).parent.mkdir()
     save_small(stored_path(CLAPSEP), seed=4)
     assert find_checkpoint("clapsep") == stored_path(CLAPSEP)
-    assert load_model("clapsep").signature.startswith("clapsep-")
+    assert load_model("clapsep").signature == model_signature("clapsep")
+    assert model_signature("clapsep").startswith("clapsep-")
     assert model_names() == ["clapsep", "mini", "other"]
 
 

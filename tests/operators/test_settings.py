@@ -23,6 +23,13 @@ def test_the_querys_own_threshold_comes_first_then_the_runs_then_the_models() ->
     assert own.gate_thresholds(CATALOG, CALIBRATION) == own.event_thresholds(CATALOG, CALIBRATION) == [0.7, 0.9]
 
 
+def test_the_gate_may_have_a_threshold_of_its_own() -> None:
+    settings = ExtractSettings(threshold=0.7, gate_threshold=0.2)
+    assert settings.gate_thresholds(CATALOG, CALIBRATION) == [0.2, 0.9]
+    assert settings.event_thresholds(CATALOG, CALIBRATION) == [0.7, 0.9]
+    assert "gate_threshold" not in ExtractSettings().signature()  # datasets made before there was one go on
+
+
 def test_a_threshold_of_zero_is_a_threshold() -> None:
     catalog = Catalog(name="one", queries=(QuerySpec(id="dog", text="a dog", threshold=0.0),))
     assert ExtractSettings(threshold=0.7).gate_thresholds(catalog, CALIBRATION) == [0.0]
@@ -35,10 +42,11 @@ def test_the_hash_follows_what_changes_the_output_and_nothing_else() -> None:
     assert default.content_hash == ExtractSettings(model="/weights/mini.safetensors").content_hash  # has a signature
     changed = [
         {"gate": False}, {"threshold": 0.5}, {"threshold": 0.0}, {"rate": "source"}, {"channels": "mono"},
-        {"residual": True}, {"exclusive": True},
+        {"residual": True}, {"exclusive": True}, {"gate_threshold": 0.0},
     ]  # fmt: skip
     others = [ExtractSettings(**values) for values in changed]  # type: ignore[arg-type]
-    assert len({settings.content_hash for settings in [default, *others]}) == 8
+    assert len({settings.content_hash for settings in [default, *others]}) == 9
+    assert default.content_hash == ExtractSettings(precision="float32").content_hash
     assert "model" not in default.signature()
 
 
