@@ -190,6 +190,7 @@ class CLAPSep(MaskNetwork):
             )
         self.config = config
         self.is_packed = False
+        self.precisions = ("float32", "bfloat16")
         self.lead_share = 0.05  # a window is dear, and its Transformers see the whole of it; 9 s hop
         self.cpu_pairs = 1  # larger batches leave the cache
         self.sample_rate = config.sample_rate

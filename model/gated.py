@@ -26,7 +26,7 @@ class GatedSeparator(Separator):
         self.sample_rate, self.window_samples = own
         self.activity_hop_samples = gate.activity_hop_samples
         self.window_bytes, self.pair_bytes = network.window_bytes, network.pair_bytes
-        self.cpu_pairs, self.lead_share = network.cpu_pairs, network.lead_share
+        self.cpu_pairs, self.lead_share, self.precisions = network.cpu_pairs, network.lead_share, network.precisions
 
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
         return self.network.analyse(mixture, sample_rate)

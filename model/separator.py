@@ -85,6 +85,10 @@ class Mask:
     bands: Tensor
 
 
+class PrecisionError(ValueError):
+    """A network is asked to compute in what it cannot; the message says what it can."""
+
+
 class MaskNetwork(nn.Module, ABC):
     """A network that separates what a condition describes from a mixture of a fixed window length."""
 
@@ -98,6 +102,8 @@ class MaskNetwork(nn.Module, ABC):
     """What decoding one more pair at a time takes at most, in single precision, its stereo stem included."""
     cpu_pairs: int = 4
     """Pairs that one thread decodes at a time on a CPU."""
+    precisions: tuple[str, ...] = ("float32",)
+    """What weights and activations may be."""
 
     @abstractmethod
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:
@@ -123,11 +129,22 @@ class MaskNetwork(nn.Module, ABC):
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Get ready for inference with weights and activations in `dtype`, for good; move to the device before."""
-        if dtype is not torch.float32:
-            raise ValueError(f"this network works in float32 only, got {dtype}")
+        self.precision(str(dtype).removeprefix("torch."), "cpu")
+
+    def precision(self, asked: str, device: str) -> torch.dtype:
+        """What to compute in on a device: `asked`, or with "auto" what is fastest there and as good (stems differ from
+        those of float32 by less than 2 %). Raises PrecisionError for what the network cannot."""
+        if asked == "auto":
+            return self.best_precision(device)
+        if asked not in self.precisions:
+            raise PrecisionError(
+                f"--precision is {asked}, but this model works in {' or '.join(self.precisions)}; leave it at auto"
+            )
+        dtype: torch.dtype = getattr(torch, asked)
+        return dtype
 
     def best_precision(self, device: str) -> torch.dtype:
-        """What is fastest on a device and as good: stems differ from those of float32 by less than 2 %."""
+        """The fastest of `precisions` on a device."""
         return torch.float32
 
     def forward(self, mixture: Tensor, condition: Condition) -> Tensor:

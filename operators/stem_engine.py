@@ -93,7 +93,7 @@ class StemEngine:
         pair_batch: int | None = None,
     ) -> None:
         self.network = model.separator.to(device)
-        self.precision = self.network.best_precision(device) if precision == "auto" else getattr(torch, precision)
+        self.precision = self.network.precision(precision, device)
         self.network.set_precision(self.precision)
         self.condition = condition.to(device)
         self.thresholds = np.asarray(thresholds, dtype=np.float32)

@@ -79,6 +79,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     began = time.monotonic()
     require_programs()
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
+    model.separator.precision(job.settings.precision, "cpu")  # raises for what no device can
     if job.ucs_list is not None:
         check_categories(catalog, job.ucs_list)
     understood = understand(catalog, model)

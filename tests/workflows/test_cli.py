@@ -48,6 +48,8 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["extract", "unheardof://x", "--catalog", "everyday", "--out", "o"], 2, "Protocol not known"),
         (["extract", "m.csv", "--catalog", "everyday", "--out", "o"], 2, "m.csv, line 2: start 'soon' is not a number"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--rate", "48000"], 2, "choose model or source"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--precision", "int8"], 2, "float32 or bfloat16"),
+        (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--precision", "bfloat16"], 2, "works in float32"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--padding", "6"], 2, "--padding is 6.0; give"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--max-event-seconds", "0"], 2, "from 1 to 40"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--ucs-list", "no.csv"], 2, "no.csv"),

@@ -23,6 +23,7 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 
     `interrupted` says what an interruption leaves behind.
     """
+    from model.separator import PrecisionError
     from model.weights_file import CheckpointError
     from operators.catalog import CatalogError
     from operators.dataset import SignatureError
@@ -41,6 +42,7 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
         ExportError,
         ListError,
         ManifestError,
+        PrecisionError,
         SearchError,
         SignatureError,
         SourcesNotFoundError,
