@@ -1,4 +1,4 @@
-"""The mask network: torch's own encoder with the same weights, and the spectrum's part computed once for all queries."""
+"""The mask network: torch's own encoder with the same weights, and a part of the spectrum's that serves all queries."""
 
 from __future__ import annotations
 
