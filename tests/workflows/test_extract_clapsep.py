@@ -20,6 +20,8 @@ from model.registry import load_model
 from operators.flac import decode_flac
 from operators.verification import verify_dataset
 
+pytestmark = pytest.mark.slow  # the start of Ray; `tests/operators/test_separate.py` does the same without it
+
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
 SECONDS, RATE, NETWORK_RATE = 13.0, 44_100, 32_000
 CATALOG = "- a dog barking\n- {id: rain, text: rain falling, negative: applause}\n"
@@ -69,7 +71,6 @@ def test_an_imported_clapsep_extracts_stems_behind_the_shipped_gate(archive: Pat
     assert {row["query_id"]: row["windows"] for row in coverage} == {"dog_barking": 2, "rain": 2}
 
 
-@pytest.mark.slow
 def test_at_the_rate_of_the_source_stems_have_its_rate_and_length(archive: Path, tmp_path: Path) -> None:
     rows = extract(archive, tmp_path / "out", "--no-gate", "--rate", "source", "--residual")
     assert [row["query_id"] for row in rows] == ["dog_barking", "rain", "residual"]
@@ -78,7 +79,6 @@ def test_at_the_rate_of_the_source_stems_have_its_rate_and_length(archive: Path,
         assert (rate, samples.shape) == (RATE, (2, round(SECONDS * RATE)))
 
 
-@pytest.mark.slow
 def test_where_the_gate_hears_nothing_there_are_no_stems(archive: Path, tmp_path: Path) -> None:
     assert extract(archive, tmp_path / "out", "--threshold", "1") == []
     coverage = pq.read_table(tmp_path / "out" / "coverage.parquet").to_pylist()
