@@ -140,8 +140,8 @@ def _compact(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes) -
     clap = Clap(_config(ClapConfig, header["clap"]))
     calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
     refuse_others(path, shapes, shapes_of(separator=separator, clap=clap))
-    fill(separator, path, "separator.", shapes)
-    fill(clap, path, "clap.", shapes)
+    fill(separator, path, "separator.")
+    fill(clap, path, "clap.")
     return Model(
         name=name,
         separator=separator.eval().to(memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -162,8 +162,8 @@ def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes,
     clap = LaionClap(clap_config, tokenizer, text_weights=lambda: read_tensors(path, text, "clap."))
     separator = CLAPSep(_config(CLAPSepConfig, header["separator"]))
     refuse_others(path, shapes, {TOKENIZER: shapes[TOKENIZER], **text, **shapes_of(separator=separator, clap=clap)})
-    fill(separator, path, "separator.", shapes)
-    fill(clap, path, "clap.", shapes)
+    fill(separator, path, "separator.")
+    fill(clap, path, "clap.")
     listener = gate(header["gate"])
     return Model(
         name=name,

@@ -70,6 +70,11 @@ class LogMel(nn.Module):
             signal, config.n_fft, config.hop_samples, window=self.window, pad_mode="reflect", return_complex=True
         )
         power = (spectrum.real**2 + spectrum.imag**2).transpose(1, 2)  # (B, N, F)
+        if power.shape[1] > config.frames:
+            raise ValueError(
+                f"a signal of {signal.shape[-1]} samples has more than the image's {config.frames} frames; cut it into "
+                "windows first"
+            )
         power = functional.pad(power, (0, 0, 0, config.frames - power.shape[1]))
         return 10.0 * torch.log10((power @ self.filters.T).clamp_min(1e-10))
 

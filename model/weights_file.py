@@ -61,10 +61,10 @@ def read_tensors(path: Path, names: Iterable[str], prefix: str = "") -> dict[str
         return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
 
 
-def fill(module: nn.Module, path: Path, prefix: str, names: Iterable[str]) -> None:
+def fill(module: nn.Module, path: Path, prefix: str) -> None:
     """Give `module` its tensors, those under `prefix`, in its own types. Names and shapes are known to be right."""
     own = module.state_dict()
-    given = read_tensors(path, [name for name in names if name.startswith(prefix)], prefix)
+    given = read_tensors(path, [f"{prefix}{name}" for name in own], prefix)
     module.load_state_dict({name: given[name].to(value.dtype) for name, value in own.items()})
 
 

@@ -309,7 +309,8 @@ def _explained(detail: Any, content: dict[str, Any], where: str) -> str:
         case "string_type":
             said = f"expected text, found {found}: put it in quotes"
         case "greater_than_equal" | "less_than_equal" | "float_type" | "float_parsing" | "finite_number":
-            said = f"threshold is {found}: it is a probability, give a number from 0 to 1"
+            kind = "probability" if key == "threshold" else "share"
+            said = f"{key} is {found}: it is a {kind}, give a number from 0 to 1"
         case "value_error":
             said = detail["msg"].removeprefix("Value error, ")
         case "tuple_type":

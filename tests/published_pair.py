@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,32 @@ def made_pair(folder: Path) -> Pair:
         trained |= made({f"{name}.lora_A": (RANK, 4), f"{name}.lora_B": (out, RANK), f"{name}.bias": (out,)})
         trained[f"clap_model.model.{name}.bias"] = towers[f"{name}.bias"]
     return Pair(folder / "best_model.ckpt", folder / "clap.pt", trained, towers | constants | indices)
+
+
+def pair_of(folder: Path, separator: Mapping[str, Tensor], towers: Mapping[str, Tensor]) -> Pair:
+    """The published layout of real networks' state dicts, not written yet: the decoder is the separator's, its encoder
+    the towers' with random LoRA."""
+    random = torch.Generator().manual_seed(7)
+    trained: Tensors = {}
+    for name, value in separator.items():
+        owner, _, kind = name.rpartition(".")
+        if name.startswith("decoder."):
+            trained[name.replace("decoder.", "decoder_model.", 1).replace(".in_proj.", ".in_proj_")] = value
+            if kind == "relative_position_bias_table":
+                places = round((len(value) ** 0.5 + 1) / 2) ** 2
+                trained[f"{owner.replace('decoder.', 'decoder_model.', 1)}.relative_position_index"] = torch.zeros(
+                    places, places, dtype=torch.long
+                )
+        elif kind == "weight" and owner.endswith((".attn.qkv", ".attn.proj")):
+            layer = owner.replace("encoder.", "audio_branch.", 1)
+            outputs, inputs = value.shape
+            trained[f"{layer}.lora_A"] = torch.randn(RANK, inputs, generator=random) / inputs**0.5
+            trained[f"{layer}.lora_B"] = torch.randn(outputs, RANK, generator=random)
+            trained[f"{layer}.bias"] = torch.randn(outputs, generator=random) / 10
+            trained[f"clap_model.model.{layer}.bias"] = towers[f"{layer}.bias"]
+    unused = {
+        "logit_scale_a": torch.tensor(4.6),
+        "text_transform.sequential.0.bias": torch.zeros(4),
+        "text_branch.embeddings.position_ids": torch.arange(514)[None],
+    }
+    return Pair(folder / "best_model.ckpt", folder / "clap.pt", trained, {**towers, **unused})

@@ -102,9 +102,9 @@ def random_condition(queries: int, seed: int = 0) -> Condition:
     return Condition(functional.normalize(torch.from_numpy(rows), dim=-1))
 
 
-def lively(seconds: float, channels: int = 1, seed: int = 0) -> Samples:
+def lively(seconds: float, channels: int = 1, seed: int = 0, rate: int = RATE) -> Samples:
     """Tones that come and go over a bed of noise, other in each channel: float32[C, T], peak about 0.5."""
-    time = np.arange(round(seconds * RATE)) / RATE
+    time = np.arange(round(seconds * rate)) / rate
     random = np.random.default_rng([seed, channels])
     rows = []
     for _ in range(channels):

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from small_model import RATE, lively, random_condition, save_small, small_clap, small_separator
 
 from model.checkpoint import Calibration, load_checkpoint, save_checkpoint
-from model.weights_file import CheckpointError
+from model.compact_clapsep import CompactCLAPSep
+from model.registry import find_checkpoint
+from model.weights_file import CheckpointError, read_header
 
 Tensors = dict[str, torch.Tensor]
 
@@ -89,10 +91,10 @@ def without(key: str) -> Callable[[Tensors], Tensors]:
 
 
 BENT: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
-    "missing": (without("separator.patches.bias"), r"separator\.\* lacks \['patches.bias'\]"),
-    "missing tower": (without("clap.text.weight"), r"clap\.\* lacks \['text.weight'\]"),
-    "extra": (lambda t: t | {"separator.more": torch.zeros(1)}, r"has unknown \['more'\]"),
-    "stranger": (lambda t: t | {"optimizer.state": torch.zeros(1)}, r"unknown tensors \['optimizer.state'\]"),
+    "missing": (without("separator.patches.bias"), r"lacks separator\.patches\.bias; it is of another version"),
+    "missing tower": (without("clap.text.weight"), r"lacks clap\.text\.weight"),
+    "extra": (lambda t: t | {"separator.more": torch.zeros(1)}, r"has unknown separator\.more"),
+    "stranger": (lambda t: t | {"optimizer.state": torch.zeros(1)}, r"has unknown optimizer\.state"),
     "misshapen": (
         lambda t: t | {"separator.patches.bias": torch.zeros(5)},
         r"separator.patches.bias has shape \(5,\), expected \(4,\)",
@@ -109,6 +111,23 @@ def test_missing_extra_and_misshapen_tensors_are_refused_by_name(tmp_path: Path,
     with pytest.raises(CheckpointError, match=said) as caught:
         load_checkpoint(path)
     assert str(path) in str(caught.value)
+
+
+def test_of_many_wrong_tensors_three_are_named_and_the_rest_is_counted(tmp_path: Path) -> None:
+    path = save_small(tmp_path / "small.safetensors")
+    tensors, header = contents(path)
+    lacking = {name: value for name, value in tensors.items() if not name.startswith("clap.")}
+    rewrite(path, lacking | {"more": torch.zeros(1)}, header)
+    rest = len(tensors) - len(lacking) - 3
+    with pytest.raises(
+        CheckpointError, match=rf"lacks clap\.\S+, clap\.\S+, clap\.\S+ and {rest} more and has unknown more"
+    ):
+        load_checkpoint(path)
+
+
+def of_an_unknown_kind(path: Path) -> None:
+    tensors, header = contents(path)
+    rewrite(path, tensors, {**header, "network": "conditional_unet"})
 
 
 def truncated(path: Path) -> None:
@@ -171,6 +190,7 @@ def empty(path: Path) -> None:
         (without_header, "carries no soundquarry header of format 1"),
         (of_another_format, "carries no soundquarry header of format 1"),
         (of_an_unknown_configuration, "configuration is not one of this version.*depth"),
+        (of_an_unknown_kind, "holds a network of the kind 'conditional_unet', which cannot be used here"),
         (without_a_configuration, "configuration is not one of this version.*clap"),
     ],
 )
@@ -188,6 +208,17 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(
 def test_a_path_without_a_file_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="soundquarry models"):
         load_checkpoint(tmp_path / "no.safetensors")
+
+
+def test_the_shipped_model_is_of_the_first_format_and_still_loads() -> None:
+    path = find_checkpoint("mini")
+    header, shapes = read_header(path)
+    assert header["format"] == 1
+    assert "network" not in header
+    model = load_checkpoint(path)
+    assert isinstance(model.separator, CompactCLAPSep)
+    assert len(shapes) == len(model.separator.state_dict()) + len(model.clap.state_dict())
+    assert model.gate_clap is None
 
 
 def test_every_field_of_the_configurations_survives(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import librosa
 import pytest
 import torch
 
-from model.mel import MelScale, hertz_to_mel, mel_centres, mel_to_hertz
+from model.mel import MelScale, hertz_to_mel, mel_centres, mel_to_hertz, slaney_filters
 from model.spectrum import Stft, StftConfig
 
 SCALES = [(64, 1025, 32_000), (16, 129, 4000), (128, 257, 48_000)]
@@ -67,3 +68,22 @@ def test_a_tone_is_loudest_in_the_band_around_it(hertz: float) -> None:
 def test_silence_has_a_floor() -> None:
     scale = MelScale(bands=16, bins=129, sample_rate=4000)
     assert torch.equal(scale.log_mel(torch.zeros(1, 129, 4, dtype=torch.complex64)), torch.full((1, 16, 4), -10.0))
+
+
+@pytest.mark.parametrize(
+    ("bands", "n_fft", "sample_rate", "lowest", "highest"),
+    [(64, 1024, 48_000, 50.0, 14_000.0), (40, 512, 16_000, 0.0, 8000.0), (8, 256, 4000, 100.0, 900.0)],
+)
+def test_filters_on_the_scale_of_slaney_are_those_of_librosa(
+    bands: int, n_fft: int, sample_rate: int, lowest: float, highest: float
+) -> None:
+    own = slaney_filters(bands, n_fft // 2 + 1, sample_rate, lowest, highest)
+    theirs = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=bands, fmin=lowest, fmax=highest)
+    assert own.shape == (bands, n_fft // 2 + 1)
+    assert own.dtype == torch.float32
+    assert float((own - torch.from_numpy(theirs)).abs().max()) < 1e-6 * float(own.max())
+
+
+def test_filters_on_the_scale_of_slaney_have_unit_area() -> None:
+    area = slaney_filters(20, 8193, 48_000, 50.0, 14_000.0).sum(dim=1) * 24_000 / 8192
+    assert torch.allclose(area, torch.ones(20), atol=1e-3)

@@ -94,6 +94,15 @@ def test_a_query_of_exemplars_alone_is_called_after_them(tmp_path: Path) -> None
         ("- {id: dog, text: a, threshold: 1.5}", "threshold is 1.5: it is a probability, give a number from 0 to 1"),
         ("- {id: dog, text: a, threshold: .nan}", "threshold is nan"),
         ("- {id: dog, text: a, threshold: high}", "threshold is 'high'"),
+        ("- {id: dog, text: a, audio_weight: 1.5}", "audio_weight is 1.5: it is a share, give a number from 0 to 1"),
+        ("- {id: dog, text: a, audio_weight: -1}", "query 1 ('dog'): audio_weight: audio_weight is -1"),
+        ("- {id: dog, text: a, audio_weight: .nan}", "audio_weight is nan"),
+        ("- {id: dog, text: a, audio_weight: loud}", "audio_weight is 'loud'"),
+        (
+            "- {id: dog, text: a, audio_weight: 0.8}",
+            "audio_weight is 0.8, but no side has text and audio: add the other",
+        ),
+        ("- {id: dog, audio: a.wav, negative: b, audio_weight: 0}", "no side has text and audio"),
         ("- {id: dog, text: a, treshold: 0.5}", "unknown key 'treshold': did you mean 'threshold'?"),
         ("- {id: dog, text: a, colour: red}", "unknown key 'colour': known are id, text, negative"),
         ("querys: [a dog]\nqueries: [a dog]", "unknown key 'querys': did you mean 'queries'?"),
@@ -150,6 +159,22 @@ def test_the_content_hash_follows_the_content_only(tmp_path: Path) -> None:
         content_hash("id: dog, text: a dog, negative: a hound"),
     ]
     assert len({same, *different}) == 5
+
+
+def test_the_weight_of_the_recordings_is_part_of_the_content_unless_it_is_even(tmp_path: Path) -> None:
+    (tmp_path / "one.wav").write_bytes(b"bark")
+
+    def query_of(entry: str) -> QuerySpec:
+        return load_catalog(written(tmp_path, f"- {{id: dog, text: a dog, audio: one.wav{entry}}}")).queries[0]
+
+    even, said, heavy, alone = (
+        query_of(e) for e in ("", ", audio_weight: 0.5", ", audio_weight: 0.8", ", audio_weight: 1")
+    )
+    assert [query.audio_weight for query in (even, said, heavy, alone)] == [0.5, 0.5, 0.8, 1.0]
+    assert even.content_hash == said.content_hash == "2cbc8e927e9a0e47"  # as before there was a weight
+    assert len({even.content_hash, heavy.content_hash, alone.content_hash}) == 3
+    mixed = "- {id: dog, text: a, negative: b, negative_audio: one.wav, audio_weight: 0.2}"
+    assert load_catalog(written(tmp_path, mixed)).queries[0].audio_weight == 0.2  # one side that has both will do
 
 
 def test_the_catalog_hash_ignores_name_and_order_but_not_ids_or_thresholds() -> None:

@@ -14,15 +14,20 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
+from made_media import chirp, encode, source_of
+from small_clapsep import save_small_published
 from small_model import RATE, Samples, lively, save_small
+from small_towers import SMALL
 
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts
 from operators.catalog import Catalog, QuerySpec
 from operators.dataset import rebuild_coverage, rebuild_sources
+from operators.decode import Decode
 from operators.flac import decode_flac
 from operators.footers import read_records
+from operators.member import Member, unit_row
 from operators.records import UnitRecord
-from operators.schema import RECEIPT_SCHEMA, STEM_SCHEMA, UNIT_SCHEMA
+from operators.schema import PLAN_SCHEMA, RECEIPT_SCHEMA, STEM_SCHEMA, UNIT_SCHEMA
 from operators.separate import SeparateAndCommit
 from operators.settings import ExtractSettings, MineSettings
 from operators.stem_engine import Coverage, StemEngine
@@ -473,3 +478,30 @@ def test_a_rate_beyond_what_stems_can_have_is_a_failure_of_the_source(
     receipt = receipt_of(studio.worker(tmp_path, rate="source"), unit(piece(sound, sample_rate=rate)))
     assert receipt["error_classes"] == ["rate_out_of_range"]
     assert f"{rate} Hz is outside of 4000 to 192000 Hz" in receipt["messages"][0]
+
+
+@pytest.mark.parametrize(("rate", "expected"), [("model", 32_000), ("source", 44_100)])
+def test_an_imported_clapsep_behind_the_shipped_gate_commits_stems_of_decoded_media(
+    studio: Studio, tmp_path: Path, rate: str, expected: int
+) -> None:
+    """13 s of stereo FLAC at 44.1 kHz; exemplars at 4 kHz for towers that hear at 48 and 32."""
+    large = Studio(studio.catalog, save_small_published(tmp_path / "tiny.safetensors"))
+    worker = large.worker(tmp_path / "out", rate=rate, residual=True)
+    source = source_of(encode(tmp_path / "stereo.flac", chirp(44_100, 13.0), 44_100))
+    plan = pa.Table.from_pylist([unit_row([Member(source, 0, 0.0, None)], seconds=13.0, attempt=1)], schema=PLAN_SCHEMA)
+    decode = Decode(sample_rate=worker.settings.decode_rate(worker.engine.sample_rate))
+    receipt = receipt_of(worker, decode(plan))
+    assert (receipt["committed"], receipt["statuses"]) == (True, ["ok"])
+    record, rows = committed(tmp_path / "out")
+    assert sorted(row["query_id"] for row in rows) == ["bark", "bell", "residual"]
+    mixture = chirp(expected, 13.0).T
+    for row in rows:
+        samples, stem_rate = decode_flac(row["audio"]["bytes"], row["gain_db"])
+        assert (stem_rate, samples.shape) == (expected, mixture.shape)
+        assert 0.02 < np.linalg.norm(samples) / np.linalg.norm(mixture) < 0.99
+        assert row["model_signature"].startswith("tiny-")
+        if row["query_id"] != "residual":
+            assert len(row["embedding"]) == SMALL.embedding
+            assert 0.0 < row["presence"] < 1.0
+    covered = {(c.query_id, c.windows, c.windows_passed) for c in record.coverage}
+    assert covered >= {("bark", 2, 2), ("bell", 2, 2)}

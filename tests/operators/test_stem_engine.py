@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from small_model import EMBEDDING, RATE, Samples, lively, random_condition, small_model
+from small_model import EMBEDDING, RATE, Samples, lively, random_condition, small_model, small_separator
 from torch import Tensor
 
 from model.compact_clapsep import CompactCLAPSep
+from model.gated import GatedSeparator
 from model.separator import Condition, Features, Mask
 from operators.encoded_views import halving
 from operators.event_spans import BINS_PER_SECOND
@@ -274,6 +276,51 @@ def test_the_gate_skips_what_lies_below_the_threshold(
     open_, network = watched(thresholds=[1.0] * QUERIES, gate=False)
     run(open_, mono_track)
     assert network.pairs == QUERIES * (len(coverage.silent) - sum(coverage.silent))
+
+
+def gated(thresholds: Sequence[float]) -> tuple[StemEngine, Watched]:
+    """An engine whose network is watched, behind a gate that hears the queries in other words."""
+    model = small_model(seed=1, network=Watched)
+    network = model.separator
+    assert isinstance(network, Watched)
+    network.peaks, network.pairs = [], 0
+    both = dataclasses.replace(model, separator=GatedSeparator(network, small_separator(seed=2)))
+    condition = Condition(random_condition(QUERIES).embedding, random_condition(QUERIES, seed=9).embedding)
+    return StemEngine(both, condition, thresholds, window_batch=4, pair_batch=8), network
+
+
+def test_behind_a_gate_only_windows_of_which_something_passes_reach_the_network() -> None:
+    sound = lively(124.0, channels=2)
+    shut, _ = gated([2.0] * QUERIES)
+    ranked = np.sort(np.stack(run(shut, sound)[1].presence), axis=0)
+    passing = [2, 4, 6]  # so many windows of each query
+    thresholds = np.array([ranked[-n - 1 : len(ranked) - n + 1, q].mean() for q, n in enumerate(passing)])
+    engine, network = gated(thresholds.tolist())
+    stretches, coverage = run(engine, sound)
+    passed = np.stack(coverage.presence) >= np.float32(thresholds)
+    assert passed.sum(axis=0).tolist() == passing
+    assert passed.any(axis=1).sum() < len(passed) - 6
+    assert network.pairs == passed.sum()
+    assert len(network.peaks) == passed.any(axis=1).sum()
+
+    plain = StemEngine(small_model(seed=1), random_condition(QUERIES), [0.0] * QUERIES, gate=False)
+    stems, expected = laid_out(sound, stretches)[0], laid_out(sound, run(plain, sound)[0])[0]
+    for row, start in enumerate(coverage.starts):
+        alone = slice(start + RATE // 2, start + 15 * RATE // 2)  # what no other window reaches
+        for query in range(QUERIES):
+            if passed[row, query]:
+                assert np.abs(stems[query, :, alone] - expected[query, :, alone]).max() < 1e-5
+                assert expected[query, :, alone].any()
+            else:
+                assert not stems[query, :, alone].any()
+
+
+def test_where_nothing_passes_the_network_hears_nothing(track: Samples) -> None:
+    engine, network = gated([1.0] * QUERIES)
+    stretches, coverage = run(engine, track[:, : 60 * RATE])
+    assert stretches == []
+    assert (network.peaks, network.pairs) == ([], 0)
+    assert 0.0 < np.stack(coverage.presence).max() < 1.0
 
 
 def test_a_query_does_not_depend_on_the_other_queries(track: Samples) -> None:

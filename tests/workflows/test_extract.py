@@ -173,7 +173,6 @@ def test_a_dry_run_estimates_and_writes_nothing(archive: Path, tmp_path: Path) -
     assert estimate["sources"] == 5
     assert estimate["queries"] == 2
     assert estimate["units"] >= 4
-    """Start a run, kill -9 its driver or a worker once `moment` of its units are committed, and let it end."""
 
 
 def _killed_at(archive: Path, out: Path, moment: float, victim: str) -> None:
