@@ -116,7 +116,12 @@ def load_checkpoint(path: Path, *, name: str | None = None, gate: Callable[[str]
     try:
         if network == COMPACT:
             return _compact(path, name, header, shapes)
-        if network == PUBLISHED and gate is not None:
+        if network == PUBLISHED:
+            if gate is None:
+                raise CheckpointError(
+                    f"{path} holds a network that cannot tell presence, where one is needed that can; load it by its "
+                    "name or path with model.registry.load_model"
+                )
             return _published(path, name, header, shapes, gate)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):

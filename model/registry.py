@@ -149,4 +149,5 @@ def load_model(name_or_path: str = DEFAULT_MODEL) -> Model:
     """The model of a name or path, on the CPU, ready for inference."""
     from model.checkpoint import load_checkpoint
 
-    return load_checkpoint(find_checkpoint(name_or_path), gate=load_model)
+    path = find_checkpoint(name_or_path)
+    return load_checkpoint(path, gate=lambda gate: load_checkpoint(find_checkpoint(gate)))
