@@ -69,3 +69,4 @@ class UnitRecord(_Record):
     sources: list[SourceRecord]
     coverage: list[CoverageRecord]
     wall_seconds: float = 0.0
+    precision: str | None = Field(None, description="what the network computed in, such as bfloat16")

@@ -168,6 +168,7 @@ class SeparateAndCommit:
                 sources=tally.sources,
                 coverage=tally.coverage,
                 wall_seconds=time.monotonic() - began,
+                precision=str(self.engine.precision).removeprefix("torch."),
             )
             return writer.commit(record).size_bytes
 

@@ -6,9 +6,9 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import place
@@ -17,6 +17,7 @@ LOCAL_STORE_BYTES: Final = 1536 * 2**20
 """Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
 MOST_THREADS: Final = 8
 """Threads of one separating actor on a CPU; beyond that, further actors. Our choice, not measured."""
+MODELS_FOLDER: Final = "SOUNDQUARRY_MODELS"
 WORKER_ENVIRONMENT: Final = {
     # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -25,6 +26,12 @@ WORKER_ENVIRONMENT: Final = {
     "MALLOC_TRIM_THRESHOLD_": "536870912",
     "MALLOC_MMAP_THRESHOLD_": "33554432",
 }
+
+
+def worker_environment() -> dict[str, str]:
+    """Environment of the workers: what is set for all, and where fetched models lie if this process was told."""
+    told = os.environ.get(MODELS_FOLDER)
+    return WORKER_ENVIRONMENT | ({MODELS_FOLDER: told} if told else {})
 
 
 class ClusterError(RuntimeError):
@@ -61,7 +68,7 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.WARNING,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            runtime_env={"env_vars": worker_environment()},
         )
     else:
         with _quiet_stderr():
@@ -71,7 +78,7 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
                 object_store_memory=LOCAL_STORE_BYTES,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"env_vars": WORKER_ENVIRONMENT},
+                runtime_env={"env_vars": worker_environment()},
             )
     _quiet()
     try:
@@ -135,26 +142,54 @@ def check_output(out_uri: str) -> None:
 
     OUT must hold its `dataset.json` already.
     """
+    signature = place(out_uri) / SIGNATURE_FILE
+    if not signature.is_local:
+        return
+    answers = _ask_nodes(os.path.exists, signature.path)
+    blind = [address for address, seen in answers.items() if not seen]
+    if blind:
+        raise ClusterError(
+            f"--out {out_uri} is a local path that {len(blind)} of {len(answers)} nodes do not see (first: "
+            f"{blind[0]}); give a shared path, or a URL such as s3://bucket/out"
+        )
+
+
+def check_model(name_or_path: str, signature: str) -> None:
+    """Raises ClusterError when some nodes of the cluster have no such model, or another one of that name."""
+    answers = _ask_nodes(_signature_here, name_or_path)
+    others = {address: found for address, found in answers.items() if found != signature}
+    if others:
+        address, found = next(iter(others.items()))
+        raise ClusterError(
+            f"--model {name_or_path} is {signature} here, but not on {len(others)} of {len(answers)} nodes (first: "
+            f"{address}: {found}); put the same file there, or SOUNDQUARRY_MODELS on a folder that all of them see"
+        )
+
+
+def _signature_here(name_or_path: str) -> str:
+    from model.registry import model_signature
+
+    try:
+        return model_signature(name_or_path)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
+    """What a function says on every node, by its address; nothing where there is only one node."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    signature = place(out_uri) / SIGNATURE_FILE
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    if not signature.is_local or len(nodes) < 2:
-        return
-    sees = ray.remote(num_cpus=0, max_retries=0)(lambda path: os.path.exists(path))
+    if len(nodes) < 2:
+        return {}
+    remote = ray.remote(num_cpus=0, max_retries=0)(question)
     answers = [
-        sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            signature.path
-        )
+        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(argument)
         for node in nodes
     ]
-    blind = [node["NodeManagerAddress"] for node, seen in zip(nodes, ray.get(answers), strict=True) if not seen]
-    if blind:
-        raise ClusterError(
-            f"--out {out_uri} is a local path that {len(blind)} of {len(nodes)} nodes do not see (first: {blind[0]}); "
-            "give a shared path, or a URL such as s3://bucket/out"
-        )
+    addresses = [f"{node['NodeManagerAddress']} {node['NodeID'][:6]}" for node in nodes]
+    return dict(zip(addresses, ray.get(answers), strict=True))
 
 
 def _cores_per_node() -> int:

@@ -34,7 +34,7 @@ from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.ucs import check_categories
 from operators.whole_file import place, sweep_temporary
-from workflows.cluster import Placement, check_output, placement, ray_cluster
+from workflows.cluster import Placement, check_model, check_output, placement, ray_cluster
 from workflows.progress import Progress, Tally
 from workflows.run_log import RunLog, new_run_id
 
@@ -84,14 +84,23 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
         check_categories(catalog, job.ucs_list)
     understood = understand(catalog, model)
     listed = list_sources(job.sources)
-    create_or_check_signature(job.out, signature(catalog, model, job))
+    facts = model_facts(model, job.settings)
+    del model  # a gigabyte or more, which the workers want
+    create_or_check_signature(job.out, signature(catalog, facts, job))
     sweep_temporary(job.out, STALE_SECONDS)
 
     run_id = new_run_id()
     log = RunLog(
         job.out,
         run_id,
-        {"sources": list(job.sources), "catalog": catalog.name, "model": model.signature, **job.settings.signature()},
+        {
+            "sources": list(job.sources),
+            "catalog": catalog.name,
+            "model": facts.signature,
+            "device": job.device,
+            "precision": job.settings.precision,
+            **job.settings.signature(),
+        },
     )
     tally = Tally()
     try:
@@ -101,7 +110,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             listed,
             committed,
             unit_seconds=job.unit_seconds,
-            sample_rate=job.settings.decode_rate(model.separator.sample_rate),
+            sample_rate=facts.decode_rate,
             look_seconds=job.settings.look_seconds,
             retry=RetryPolicy(failed=job.retry_failed),
         )
@@ -109,7 +118,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
         _count_plan(tally, plan)
         progress.start(tally)
         log.event("plan", units=tally.units_planned, seconds=tally.seconds_planned, already_done=tally.already_done)
-        for receipt in _receipts(job, plan, catalog, understood, model, run_id):
+        for receipt in _receipts(job, plan, catalog, understood, facts, run_id):
             tally.add(receipt)
             log.event("unit", **receipt)
             progress.advance(tally, receipt)
@@ -140,27 +149,38 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     return summary
 
 
-def signature(catalog: Catalog, model: Model, job: ExtractJob) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the driver needs of a model once it has understood the catalog."""
+
+    signature: str
+    decode_rate: int | None
+    """The rate in Hz that tracks are decoded at, None for their own."""
+    context_seconds: float
+    """What a unit needs on each side of its span: whole windows, and what its events may reach."""
+
+
+def model_facts(model: Model, settings: ExtractSettings) -> ModelFacts:
+    """The facts of a model under these settings."""
+    network = model.separator
+    windows = WindowGrid.of(network.window_samples, network.lead_share).context / network.sample_rate
+    return ModelFacts(model.signature, settings.decode_rate(network.sample_rate), windows + settings.look_seconds)
+
+
+def signature(catalog: Catalog, facts: ModelFacts, job: ExtractJob) -> dict[str, Any]:
     """What a dataset holds one of: `OUT/dataset.json`. Units are part of it: another length makes other members."""
     return {
         "kind": job.settings.kind,
         "schema_version": SCHEMA_VERSION,
-        "model": model.signature,
+        "model": facts.signature,
         "catalog": catalog.content_hash,
         "unit_seconds": job.unit_seconds,
         **job.settings.signature(),
     }
 
 
-def context_seconds(settings: ExtractSettings, model: Model) -> float:
-    """What a unit needs on each side of its span: whole windows, and what its events may reach."""
-    network = model.separator
-    windows = WindowGrid.of(network.window_samples, network.lead_share).context / network.sample_rate
-    return windows + settings.look_seconds
-
-
 def _receipts(
-    job: ExtractJob, plan: pa.Table, catalog: Catalog, understood: CatalogConditions, model: Model, run_id: str
+    job: ExtractJob, plan: pa.Table, catalog: Catalog, understood: CatalogConditions, facts: ModelFacts, run_id: str
 ) -> Iterator[Mapping[str, Any]]:
     """Receipts of all units, in the order in which they are done."""
     if not plan.num_rows:
@@ -174,10 +194,11 @@ def _receipts(
         from operators.separate import SeparateAndCommit
 
         check_output(job.out)
+        settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
+        check_model(settings.model, facts.signature)
         where: Placement = placement(job.device, job.workers)
         ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
         attempts = RemoteAttempts(ledger)
-        settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
         units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
         receipts = units.map_batches(
             Decode,
@@ -186,8 +207,8 @@ def _receipts(
             compute=ActorPoolStrategy(min_size=1, max_size=where.decoders, max_tasks_in_flight_per_actor=1),
             num_cpus=where.decoder_cpus,
             fn_constructor_kwargs={
-                "sample_rate": job.settings.decode_rate(model.separator.sample_rate),
-                "context_seconds": context_seconds(job.settings, model),
+                "sample_rate": facts.decode_rate,
+                "context_seconds": facts.context_seconds,
                 "unit_seconds": job.unit_seconds,
                 "attempts": attempts,
             },
