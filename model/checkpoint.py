@@ -9,19 +9,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
+from torch import Tensor
 
 from model.clap import Clap, ClapConfig
 from model.clapsep import CLAPSep, CLAPSepConfig
 from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 from model.digest import sha256_of
 from model.gated import GatedSeparator
-from model.laion_towers import LaionClap, LaionClapConfig, text_tower
+from model.laion_towers import LaionClap, LaionClapConfig, text_shapes
 from model.separator import Separator
 from model.towers import Towers
 from model.weights_file import (
@@ -123,9 +124,9 @@ def load_checkpoint(path: Path, *, name: str | None = None, gate: Callable[[str]
                     "name or path with model.registry.load_model"
                 )
             return _published(path, name, header, shapes, gate)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except CheckpointError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # what a header may say
         raise CheckpointError(
             f"{path}: its configuration is not one of this version ({error!r}); export it again"
         ) from error
@@ -161,10 +162,9 @@ def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes,
     if TOKENIZER not in shapes:
         raise CheckpointError(f"{path} lacks {TOKENIZER}; import the published files again")
     clap_config = _config(LaionClapConfig, header["clap"])
-    with torch.device("meta"):
-        text = shapes_of(clap=text_tower(clap_config))
+    text = {f"clap.{name}": shape for name, shape in text_shapes(clap_config).items()}
     tokenizer = bytes(read_tensors(path, [TOKENIZER])[TOKENIZER].numpy()).decode()
-    clap = LaionClap(clap_config, tokenizer, text_weights=lambda: read_tensors(path, text, "clap."))
+    clap = LaionClap(clap_config, tokenizer, text_weights=text_reader(path, text))
     separator = CLAPSep(_config(CLAPSepConfig, header["separator"]))
     refuse_others(path, shapes, {TOKENIZER: shapes[TOKENIZER], **text, **shapes_of(separator=separator, clap=clap)})
     fill(separator, path, "separator.")
@@ -179,6 +179,23 @@ def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes,
         signature=signature_of(path, name, listener.signature),
         gate_clap=listener.clap,
     )
+
+
+def text_reader(path: Path, names: Iterable[str]) -> Callable[[], dict[str, Tensor]]:
+    """What reads the text tower of a file when it is wanted. Raises CheckpointError if the file is another by then."""
+    before = _identity(path)
+
+    def read() -> dict[str, Tensor]:
+        if _identity(path) != before:
+            raise CheckpointError(f"{path} has changed since the model was loaded from it; start again")
+        return read_tensors(path, names, "clap.")
+
+    return read
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _config(kind: type[Config], values: Mapping[str, Any]) -> Config:

@@ -25,7 +25,7 @@ from model.mask_renderer import BinSpread, MaskRenderers
 from model.mask_transformer import MaskTransformer
 from model.packed_linear import can_pack, pack_linears
 from model.resample import Resample
-from model.separator import Condition, Features, Mask, MaskNetwork
+from model.separator import Condition, Features, Mask, MaskNetwork, PrecisionError
 from model.spectrum import Stft, StftConfig
 from model.swin import PatchExpand, SwinBlock
 
@@ -176,6 +176,10 @@ class CLAPSep(MaskNetwork):
     def __init__(self, config: CLAPSepConfig) -> None:
         super().__init__()
         encoder = config.encoder
+        if len(config.decoder_depths) != len(encoder.depths):
+            raise ValueError(
+                f"decoder and encoder have the same stages, got {config.decoder_depths = } and {encoder.depths = }"
+            )
         if (
             config.window_samples * encoder.sample_rate // config.sample_rate
             > (encoder.frames - 1) * encoder.hop_samples
@@ -189,7 +193,7 @@ class CLAPSep(MaskNetwork):
                 f"the frames of {config.hop_samples = } and {encoder.hop_samples = } must be of the same length"
             )
         self.config = config
-        self.is_packed = False
+        self.ready_for: tuple[torch.dtype, torch.device] | None = None
         self.precisions = ("float32", "bfloat16")
         self.lead_share = 0.05  # a window is dear, and its Transformers see the whole of it; 9 s hop
         self.cpu_pairs = 1  # larger batches leave the cache
@@ -226,17 +230,23 @@ class CLAPSep(MaskNetwork):
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Front end, norm over bins and inverse transform stay in single precision, whatever `dtype` says."""
-        if self.is_packed and dtype is not torch.bfloat16:
-            raise ValueError(f"the network is ready for bfloat16 on a CPU; load it again for {dtype}")
-        for part in (self.encoder.patch_embed, self.encoder.layers, self.decoder):
+        device = self.decoder.film.norm.weight.device
+        if self.ready_for is not None and self.ready_for != (dtype, device):
+            raise PrecisionError(
+                f"the network was made ready for {self.ready_for}, got {(dtype, device)}; load it again"
+            )
+        self.ready_for = (dtype, device)
+        decoder = [part for part in self.decoder.children() if part is not self.decoder.spec_norm]
+        for part in (self.encoder.patch_embed, self.encoder.layers, *decoder):
             part.to(dtype)
-        self.decoder.spec_norm.float()
-        if dtype is torch.bfloat16 and self.decoder.film.norm.weight.device.type == "cpu" and can_pack():
+        if dtype is torch.bfloat16 and device.type == "cpu" and can_pack():
             frames = self.config.window_samples // self.config.hop_samples + 1
             for layers in (self.encoder.layers, self.decoder.layers, self.decoder.mask_net[2]):
                 pack_linears(layers, frames)
-            self.is_packed = True
 
     def best_precision(self, device: str) -> torch.dtype:
-        native = torch.cuda.is_bf16_supported() if device.startswith("cuda") else can_pack()
+        if device.startswith("cuda"):
+            native = torch.cuda.get_device_capability(device) >= (8, 0)  # older ones emulate it
+        else:
+            native = device == "cpu" and can_pack()
         return torch.bfloat16 if native else torch.float32

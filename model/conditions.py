@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import soxr
@@ -33,37 +33,50 @@ class Query:
             raise ValueError("a query with sounds needs their sample_rate")
 
 
-@torch.no_grad()
-def condition_of(queries: Sequence[Query], clap: Towers, gate_clap: Towers | None = None) -> Condition:
-    """One row per query: positive and negative embedding side by side, the whole of unit length (CLAPSep's released
-    inference). `gate_clap`: the towers of the network that tells presence, if that is another one.
+@dataclass(frozen=True)
+class Sides:
+    """What queries want and what they do not want: unit vectors [Q, D] each, zeros where a side is empty."""
 
-    Several wordings or sounds of a side are averaged, then mixed by the query's `audio_weight`; an empty side is zeros.
+    positive: Tensor
+    negative: Tensor
+
+    @property
+    def condition(self) -> Condition:
+        """Both halves side by side, the whole of unit length (CLAPSep's released inference)."""
+        return Condition(functional.normalize(torch.cat([self.positive, self.negative], dim=-1), dim=-1))
+
+
+@torch.no_grad()
+def embed_sides(queries: Sequence[Query], clap: Towers) -> Sides:
+    """Both sides of queries, every text and every sound embedded once.
+
+    Several wordings or sounds of a side are averaged, then mixed by the query's `audio_weight`.
     """
-    gate = None if gate_clap is None else condition_of(queries, gate_clap).embedding
-    rows = [torch.cat([_wanted(query, clap), _unwanted(query, clap)]) for query in queries]
-    return Condition(functional.normalize(torch.stack(rows), dim=-1), gate)
+    texts = list(dict.fromkeys(text for q in queries for text in (*q.texts, *q.negative_texts)))
+    vectors = dict(zip(texts, clap.embed_text(texts), strict=True)) if texts else {}
+    positive = [_side(q.texts, q.sounds, q, vectors, clap) for q in queries]
+    negative = [_side(q.negative_texts, q.negative_sounds, q, vectors, clap) for q in queries]
+    return Sides(torch.stack(positive), torch.stack(negative))
 
 
-@torch.no_grad()
+def condition_of(queries: Sequence[Query], clap: Towers, gate_clap: Towers | None = None) -> Condition:
+    """One row per query. `gate_clap`: the towers of the network that tells presence, if that is another one."""
+    own = embed_sides(queries, clap).condition
+    return own if gate_clap is None else Condition(own.embedding, condition_of(queries, gate_clap).embedding)
+
+
 def positive_embeddings(queries: Sequence[Query], clap: Towers) -> Tensor:
     """Unit vectors [Q, D] of what is wanted alone: what a stem's own embedding is compared with."""
-    return torch.stack([_wanted(query, clap) for query in queries])
+    return embed_sides(queries, clap).positive
 
 
-def _wanted(query: Query, clap: Towers) -> Tensor:
-    return _side(query.texts, query.sounds, query, clap)
-
-
-def _unwanted(query: Query, clap: Towers) -> Tensor:
-    return _side(query.negative_texts, query.negative_sounds, query, clap)
-
-
-def _side(texts: Sequence[str], sounds: Sequence[Tensor], query: Query, clap: Towers) -> Tensor:
+def _side(
+    texts: Sequence[str], sounds: Sequence[Tensor], query: Query, vectors: Mapping[str, Tensor], clap: Towers
+) -> Tensor:
     side = torch.zeros(clap.width)
     if texts:
         weight = 1.0 - query.audio_weight if sounds else 1.0
-        side = side + weight * functional.normalize(clap.embed_text(texts).mean(0), dim=0)
+        side = side + weight * functional.normalize(torch.stack([vectors[text] for text in texts]).mean(0), dim=0)
     if sounds:
         weight = query.audio_weight if texts else 1.0
         embedded = [clap.embed_audio(_at_rate(sound, query.sample_rate, clap.sample_rate)[None]) for sound in sounds]

@@ -39,6 +39,10 @@ class HTSATConfig:
     heads: tuple[int, ...] = (4, 8, 16, 32)
     window: int = 8
 
+    def __post_init__(self) -> None:
+        if len(self.depths) != len(self.heads):
+            raise ValueError(f"every stage has a depth and heads, got {self.depths = } and {self.heads = }")
+
     @property
     def frames(self) -> int:
         """N of the image: 1024, of which ten seconds fill 1001."""
@@ -88,7 +92,11 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, image: Tensor) -> Tensor:
-        embedded: Tensor = self.norm(self.proj(image).permute(0, 2, 3, 1))
+        weight = self.proj.weight.flatten(1)  # (C, 16): patches do not overlap, so one product does it
+        side = self.proj.stride[0]
+        batch, _, rows, columns = image.shape
+        patches = image.reshape(batch, rows // side, side, columns // side, side).transpose(2, 3).flatten(3)
+        embedded: Tensor = self.norm(functional.linear(patches, weight, self.proj.bias))
         return embedded
 
 

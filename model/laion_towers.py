@@ -73,6 +73,34 @@ def text_tower(config: LaionClapConfig) -> nn.ModuleDict:
     return nn.ModuleDict({"text_branch": branch, "text_projection": projection}).requires_grad_(False).eval()
 
 
+def text_shapes(config: LaionClapConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of `text_tower`, without the seconds that transformers takes to be imported."""
+    width, inner = config.text_width, 4 * config.text_width
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.word_embeddings.weight": (config.vocabulary, width),
+        "embeddings.position_embeddings.weight": (POSITIONS, width),
+        "embeddings.token_type_embeddings.weight": (1, width),
+        **_affine("embeddings.LayerNorm", (width,)),
+        **_affine("pooler.dense", (width, width)),
+    }
+    for layer in range(config.text_layers):
+        root = f"encoder.layer.{layer}"
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            shapes |= _affine(f"{root}.{name}", (width, width))
+        shapes |= _affine(f"{root}.attention.output.LayerNorm", (width,))
+        shapes |= _affine(f"{root}.intermediate.dense", (inner, width))
+        shapes |= _affine(f"{root}.output.dense", (width, inner))
+        shapes |= _affine(f"{root}.output.LayerNorm", (width,))
+    return {f"text_branch.{name}": shape for name, shape in shapes.items()} | {
+        **_affine("text_projection.0", (config.embedding, width)),
+        **_affine("text_projection.2", (config.embedding, config.embedding)),
+    }
+
+
+def _affine(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
 def repeat_pad(audio: Tensor) -> Tensor:
     """Sounds [B, T] of at most ten seconds, filled up to ten: repeated as often as they fit whole, then zeros.
 

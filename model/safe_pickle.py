@@ -44,6 +44,8 @@ def _load(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_numpy_numbers()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=in_place)
+    except (PermissionError, MemoryError):
+        raise
     except Exception as error:  # bytes that are no pickle make the reader fail in any way
         if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(

@@ -99,7 +99,8 @@ class MaskNetwork(nn.Module, ABC):
     window_bytes: int = 256 << 20
     """What encoding one more window at a time takes at most, in single precision."""
     pair_bytes: int = 64 << 20
-    """What decoding one more pair at a time takes at most, in single precision, its stereo stem included."""
+    """What decoding one more pair at a time takes at most, in single precision, with its stereo stem at the network's
+    rate; where that is too little, batches are halved."""
     cpu_pairs: int = 4
     """Pairs that one thread decodes at a time on a CPU."""
     precisions: tuple[str, ...] = ("float32",)
@@ -129,7 +130,9 @@ class MaskNetwork(nn.Module, ABC):
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Get ready for inference with weights and activations in `dtype`, for good; move to the device before."""
-        self.precision(str(dtype).removeprefix("torch."), "cpu")
+        name = str(dtype).removeprefix("torch.")
+        if name not in self.precisions:
+            raise PrecisionError(f"precision is {name}, but this model works in {' or '.join(self.precisions)}")
 
     def precision(self, asked: str, device: str) -> torch.dtype:
         """What to compute in on a device: `asked`, or with "auto" what is fastest there and as good (stems differ from
@@ -138,7 +141,7 @@ class MaskNetwork(nn.Module, ABC):
             return self.best_precision(device)
         if asked not in self.precisions:
             raise PrecisionError(
-                f"--precision is {asked}, but this model works in {' or '.join(self.precisions)}; leave it at auto"
+                f"precision is {asked}, but this model works in {' or '.join(self.precisions)}; leave it at auto"
             )
         dtype: torch.dtype = getattr(torch, asked)
         return dtype
@@ -175,7 +178,8 @@ class Separator(MaskNetwork):
 
         For networks that tell presence by less than that; here `encode` knows it already.
         """
-        return features if len(rows) == len(features) else features.select(rows)
+        every = torch.arange(len(features), device=rows.device)
+        return features if torch.equal(rows, every) else features.select(rows)
 
 
 def all_pairs(windows: int, queries: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from model.checkpoint import Model
-from model.conditions import Query, condition_of, positive_embeddings
+from model.conditions import Query, embed_sides
 from model.separator import Condition
 from operators.catalog import Catalog, CatalogError, QuerySpec
 
@@ -38,9 +38,9 @@ class CatalogConditions:
 def understand(catalog: Catalog, model: Model) -> CatalogConditions:
     """Conditions of every query of the catalog. Raises CatalogError for an exemplar that cannot be read."""
     queries = [_query(spec, model.clap.sample_rate) for spec in catalog.queries]
-    return CatalogConditions(
-        condition_of(queries, model.clap, model.gate_clap), positive_embeddings(queries, model.clap)
-    )
+    sides = embed_sides(queries, model.clap)
+    gate = None if model.gate_clap is None else embed_sides(queries, model.gate_clap).condition.embedding
+    return CatalogConditions(Condition(sides.condition.embedding, gate), sides.positive)
 
 
 def _query(spec: QuerySpec, sample_rate: int) -> Query:

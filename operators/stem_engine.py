@@ -237,22 +237,22 @@ class StemEngine:
         if not (self.residual or self.exclusive):
             yield from self._batches(pairs, lambda part: decoding.render(part, decoding.masks(part)))
             return
-        masks = list(self._batches(pairs, decoding.masks))
-        shared: list[tuple[Pair, Tensor]] = []
-        for row in dict.fromkeys(row for row, _ in pairs):
-            queries = [query for (of, query), _ in masks if of == row]
+        for row in dict.fromkeys(row for row, _ in pairs):  # one view at a time: its masks are megabytes each
+            queries = [query for of, query in pairs if of == row]
             contents = [self.contents[query] for query in queries]
-            bands = torch.stack([mask for (of, _), mask in masks if of == row])
+            masks = self._batches([(row, query) for query in queries], decoding.masks)
+            bands = torch.stack([mask for _, mask in masks])
+            shared: list[tuple[Pair, Tensor]] = []
             if self.residual and not self.exclusive:
                 shared.append(((row, RESIDUAL), residual_mask(bands, contents)))
             if self.exclusive:
                 bands = exclusive_masks(bands, contents)
             shared += [((row, query), mask) for query, mask in zip(queries, bands, strict=True)]
-        rendered = self._batches(
-            shared, lambda part: decoding.render([pair for pair, _ in part], torch.stack([mask for _, mask in part]))
-        )
-        for (pair, _), stem in rendered:
-            yield pair, stem
+            rendered = self._batches(
+                shared, lambda part: decoding.render([p for p, _ in part], torch.stack([mask for _, mask in part]))
+            )
+            for (pair, _), stem in rendered:
+                yield pair, stem
 
     def _batches(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Any]) -> Iterator[tuple[Item, Any]]:
         """Every item with what `work` makes of it, in order.

@@ -54,6 +54,7 @@ class StemRowMaker:
             return None
         if stretch.sample_rate != self.clap.sample_rate:
             window = soxr.resample(window, stretch.sample_rate, self.clap.sample_rate)
+        window = np.pad(window, (0, max(0, 1 - len(window))))  # a sample of a high rate may become none
         embedded: NDArray[np.float32] = (
             self.clap.embed_audio(torch.from_numpy(window)[None].to(self.positive.device))[0].cpu().numpy()
         )

@@ -140,13 +140,20 @@ def test_random_weights_make_masks_that_a_wrong_network_would_miss(comparison: C
 def test_embeddings_of_texts_and_sounds_are_the_authors(comparison: Comparison) -> None:
     ours = embedded(comparison.clap, comparison.given)
     theirs = np.concatenate([comparison.theirs["texts"], comparison.theirs["sounds"]])
-    assert max(distance(a, b) for a, b in zip(ours, theirs, strict=True)) < 1e-4
+    worst = max(distance(a, b) for a, b in zip(ours, theirs, strict=True))
+    print(f"embeddings: {worst:.1e}")
+    assert worst < 1e-5
 
 
 def test_stems_are_the_authors_in_single_precision(comparison: Comparison) -> None:
-    assert errors(comparison.separator, comparison).max() < 1e-4
+    worst = errors(comparison.separator, comparison).max()
+    print(f"stems in float32: {worst:.1e}")
+    assert worst < 1e-5  # 1e-4 would do; one bias of one layer less moves them by more than this
 
 
 def test_stems_are_close_to_the_authors_in_bfloat16(comparison: Comparison) -> None:
-    rounded = copy.deepcopy(comparison.separator).set_precision(torch.bfloat16)
-    assert errors(rounded, comparison).max() < 2e-2
+    rounded = copy.deepcopy(comparison.separator)
+    rounded.set_precision(torch.bfloat16)
+    worst = errors(rounded, comparison).max()
+    print(f"stems in bfloat16: {worst:.1e}")
+    assert 1e-4 < worst < 2e-2

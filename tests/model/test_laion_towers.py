@@ -24,7 +24,7 @@ from small_towers import (
 )
 from torch import Tensor
 
-from model.laion_towers import LaionClap, LaionClapConfig, fourier_power, repeat_pad, text_tower
+from model.laion_towers import LaionClap, LaionClapConfig, fourier_power, repeat_pad, text_shapes, text_tower
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "laion_reference.py"
@@ -243,3 +243,10 @@ def test_a_tokenizer_of_another_size_is_refused_when_the_towers_are_made() -> No
 def test_a_network_of_other_than_four_levels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"four levels, got self\.depths = \(2, 2\)"):
         LaionClapConfig(depths=(2, 2))
+
+
+@pytest.mark.parametrize("config", [SMALL, LaionClapConfig()])
+def test_the_shapes_of_the_text_tower_are_told_without_building_it(config: LaionClapConfig) -> None:
+    with torch.device("meta"):
+        tower = text_tower(config)
+    assert text_shapes(config) == {name: tuple(value.shape) for name, value in tower.state_dict().items()}

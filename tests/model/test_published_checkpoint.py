@@ -241,7 +241,7 @@ def test_a_file_that_is_cut_off_is_refused(path: Path, tmp_path: Path, mini: Mod
 
 
 def test_without_a_way_to_its_gate_it_cannot_be_used(path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"clapsep\.safetensors holds a network of the kind 'clapsep'"):
+    with pytest.raises(CheckpointError, match=r"clapsep\.safetensors holds a network that cannot tell presence"):
         load_checkpoint(path)
 
 
