@@ -126,6 +126,8 @@ def print_estimate(estimate: Estimate, *, as_json: bool) -> None:
         "output": f"at most {estimate.output_bytes_at_most / 1e9:.2f} GB for what is probed, reckoned at "
         f"{estimate.output_rate} Hz and {estimate.output_channels} channel{'s'[: estimate.output_channels - 1]}",
     }
+    if not estimate.hours:  # a bound on nothing would read as a promise
+        del lines["time"], lines["output"]
     for name, value in lines.items():
         print(f"{name:8} {value}")
 
