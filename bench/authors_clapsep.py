@@ -21,6 +21,7 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,10 +42,33 @@ CONFIG: Final = "experiments/CLAPSep_base/config.json"
 Array = npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Published:
+    """The tensors of the published pair, under the names that the authors' networks give them."""
+
+    checkpoint: dict[str, Tensor]
+    clap: dict[str, Tensor]
+
+
+def read_published(weights: Path) -> Published:
+    """The pair in a folder, with our reader, which runs nothing that a file may hold: laion-clap's own unpickles all.
+
+    To be called before `prepare`: afterwards `model` is the authors'.
+    """
+    from model.safe_pickle import read_tensors
+
+    checkpoint, clap = (read_tensors(weights / name) for name in (CHECKPOINT, CLAP))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "model"]:
+        del sys.modules[name]
+    clap = {name.removeprefix("module."): tensor for name, tensor in clap.items()}
+    clap.pop("text_branch.embeddings.position_ids", None)  # as laion-clap does: transformers has it as a constant
+    return Published(checkpoint, clap)
+
+
 class AuthorsCLAPSep:
     """Their network with weights loaded, ready for inference on one device."""
 
-    def __init__(self, authors: Path, weights: Path, device: str, *, merge_lora: bool = True) -> None:
+    def __init__(self, authors: Path, published: Published, device: str, *, merge_lora: bool = True) -> None:
         import laion_clap
         from model.CLAPSep import LightningModule  # type: ignore[import-not-found]
         from model.CLAPSep_decoder import HTSAT_Decoder  # type: ignore[import-not-found]
@@ -52,7 +76,7 @@ class AuthorsCLAPSep:
 
         config = json.loads((authors / CONFIG).read_text())
         clap = laion_clap.CLAP_Module(enable_fusion=False, amodel="HTSAT-base", device="cpu")
-        clap.load_ckpt(str(weights / CLAP), verbose=False)
+        clap.model.load_state_dict(published.clap)
         decoder, rank, n_fft = HTSAT_Decoder(**config["model"]), config["lora_rank"], config["nfft"]
         self.network: Any = LightningModule(clap, decoder, lr=1e-4, use_lora=True, rank=rank, nfft=n_fft)
         # Their augmentation of audio queries belongs to no module, so eval() does not reach it: embeddings of sounds
@@ -62,10 +86,9 @@ class AuthorsCLAPSep:
             for layer in self.network.audio_branch.modules():
                 if hasattr(layer, "lora_A"):
                     layer.merge_weights = True
-        state = torch.load(weights / CHECKPOINT, map_location="cpu", weights_only=True)
-        unexpected = self.network.load_state_dict(state, strict=False).unexpected_keys
+        unexpected = self.network.load_state_dict(published.checkpoint, strict=False).unexpected_keys
         if unexpected:
-            raise SystemExit(f"{weights / CHECKPOINT} has tensors that their network lacks: {unexpected[:3]} ...")
+            raise SystemExit(f"{CHECKPOINT} has tensors that their network lacks: {unexpected[:3]} ...")
         self.network.eval().to(device)  # only now: merged before loading, LoRA would be that of the initialisation
         self.resample = Resample(SAMPLE_RATE, 48_000).to(device)
         self.clap = clap
@@ -197,9 +220,11 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     checkout = arguments.authors.resolve()
     with contextlib.redirect_stdout(sys.stderr):  # laion-clap tells its story there
+        published = read_published(arguments.weights)
         prepare(checkout, arguments.site, arguments.weights / "tokenizer")
         merge = arguments.lora == "merged"
-        authors = AuthorsCLAPSep(checkout, arguments.weights, arguments.device, merge_lora=merge)
+        authors = AuthorsCLAPSep(checkout, published, arguments.device, merge_lora=merge)
+        del published  # the files need not stay mapped
     if arguments.command == "loop":
         print(json.dumps(loop(authors, arguments.input, arguments.query, arguments.limit_seconds)))
         return

@@ -1,15 +1,18 @@
 """CLAPSep at published size: how fast it is here, beside the authors' own loop on the same weights and recording.
 
     python -m bench.published_weights --out WEIGHTS
-    SOUNDQUARRY_MODELS=MODELS soundquarry models import --unverified --checkpoint WEIGHTS/best_model.ckpt \
-        --clap WEIGHTS/music_audioset_epoch_15_esc_90.14.pt --tokenizer WEIGHTS/tokenizer
-    SOUNDQUARRY_MODELS=MODELS python -m bench.clapsep_speed FILE --catalog bench/everyday32.yaml \
+    soundquarry models import --unverified --checkpoint WEIGHTS/best_model.ckpt \
+        --clap WEIGHTS/music_audioset_epoch_15_esc_90.14.pt --tokenizer WEIGHTS/tokenizer \
+        --out MODELS/clapsep-random.safetensors
+    python -m bench.clapsep_speed FILE --catalog bench/everyday32.yaml --model MODELS/clapsep-random.safetensors \
         --weights WEIGHTS --authors CHECKOUT [--site DIR] [--queries 1 8 32] [--limit-seconds 600]
 
-Every line is a process of its own. "audio seconds x queries per second" counts all of the work from the file to the
-stems: texts, decoding, windows, cross-fade; with the gate also its network and the similarity of every stem. Loading
-of the model is left out on both sides. The peak is that of the process's own memory. The last lines say what the
-machine multiplies at best, and which share of it the decoder reaches.
+Every line is a process of its own. "x queries/s", audio seconds times queries per second, counts all of the work from
+the file to the stems: texts, decoding, windows, cross-fade. The ways without the gate do what the authors' loop does;
+the way with it also runs the gate's network and embeds every stem for its similarity, as the pipeline does and theirs
+does not. Loading of the model is left out on both sides. The peak is that of the process's own memory. The first line
+says what the device multiplies at best; lines without the gate end with the share of it that they reach, by the windows
+and pairs that were computed.
 """
 
 from __future__ import annotations
@@ -51,10 +54,11 @@ def main() -> None:
     parser.add_argument("--way", choices=[*WAYS, "peak"], help="one measurement in this process, as JSON")
     arguments = parser.parse_args()
     if arguments.way:
-        print(json.dumps(_peak() if arguments.way == "peak" else _ours(arguments)))
+        print(json.dumps(_peak(arguments.device) if arguments.way == "peak" else _ours(arguments)))
         return
     peak = _measured(arguments, "peak", 0)
     print(f"products of 2048^3: {peak['float32']:.0f} GFLOP/s in float32, {peak['bfloat16']:.0f} in bfloat16")
+    print("with the gate every stem is embedded as well; without it, as in the authors' loop, none is")
     print("queries  way                 x queries/s   ratio   seconds   CPU s   decoded   peak GiB")
     for queries in arguments.queries:
         lines = {"authors' loop": _authors(arguments, queries)} if arguments.authors else {}
@@ -94,20 +98,22 @@ def _ours(arguments: argparse.Namespace) -> dict[str, Any]:
     model.clap.set_precision(engine.precision)
     samples = _decoded(arguments.file, engine.sample_rate, arguments.limit_seconds)
     positive, looked = understood.positive.to(arguments.device), Coverage()
-    similarity = 0.0
+    similarities = list[float]()
     for stretch in engine.stretches(samples, 0, 0, samples.shape[1], looked):
         if way["gate"]:
-            similarity += float(_embedding(model, stretch) @ positive[stretch.query])
+            similarities.append(float(_embedding(model, stretch) @ positive[stretch.query]))
     seconds = time.perf_counter() - began
-    presence = np.concatenate(looked.presence)
+    decoded = np.stack(looked.presence) >= threshold  # (windows, Q)
+    decoded[looked.silent] = False
     return {
         "audio_seconds": samples.shape[1] / engine.sample_rate,
         "seconds": seconds,
         "cpu_seconds": time.process_time() - cpu,
-        "decoded_share": float((presence >= threshold).mean()),
-        "windows": len(looked.presence),
+        "decoded_share": float(decoded.mean()),
+        "windows": int(decoded.any(axis=1).sum()),
+        "pairs": int(decoded.sum()),
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "mean_similarity": similarity,
+        "mean_similarity": float(np.mean(similarities)) if similarities else None,
     }
 
 
@@ -128,26 +134,28 @@ def _decoded(file: Path, sample_rate: int, seconds: float) -> np.ndarray[Any, An
     return np.frombuffer(pcm, np.float32)[None].copy()
 
 
-def _peak() -> dict[str, float]:
-    """GFLOP/s of plain products, the best of ten."""
+def _peak(device: str) -> dict[str, float]:
+    """GFLOP/s of plain products on a device, the best of ten."""
     found = {}
     for name in ("float32", "bfloat16"):
-        a, b = (torch.randn(2048, 2048).to(getattr(torch, name)) for _ in range(2))
+        a, b = (torch.randn(2048, 2048).to(device, getattr(torch, name)) for _ in range(2))
         found[name] = 2 * 2048**3 / min(_timed(a, b) for _ in range(10)) / 1e9
     return found
 
 
 def _timed(a: torch.Tensor, b: torch.Tensor) -> float:
+    wait = torch.cuda.synchronize if a.is_cuda else (lambda: None)
+    wait()
     began = time.perf_counter()
     a @ b
+    wait()
     return time.perf_counter() - began
 
 
 def _roofline(line: dict[str, Any], way: str, peak: dict[str, float]) -> str:
     if "windows" not in line or "no gate" not in way:
         return ""
-    pairs = line["windows"] * line["queries"]
-    gflop = GFLOP_PER_WINDOW * line["windows"] + GFLOP_PER_PAIR * pairs
+    gflop = GFLOP_PER_WINDOW * line["windows"] + GFLOP_PER_PAIR * line["pairs"]
     return f"   {gflop / line['seconds'] / peak[WAYS[way]['precision']]:.0%} of the roofline"
 
 

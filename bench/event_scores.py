@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -43,7 +44,7 @@ def main() -> None:
         if row["kind"] == "event" and int(row.get("track") or 0) == arguments.track
     ]
     found_all = events_of(arguments.out, arguments.source, arguments.track)
-    windows = _windows(arguments.out, arguments.source, arguments.track)
+    windows = windows_of(arguments.out, arguments.source, arguments.track)
     hours = max(stop for _, _, stop, _, _ in windows) / 3600.0
     hits = trues = founds = overlapping = 0
     missed_by_gate = pairs_true = 0
@@ -94,19 +95,30 @@ def events_of(out: Path, source: str, track: int) -> dict[str, list[tuple[float,
     return events
 
 
-def _windows(out: Path, source: str, track: int) -> list[tuple[str, float, float, bool, bool]]:
+def windows_of(out: Path, source: str, track: int) -> list[tuple[str, float, float, bool, bool]]:
     """(query, start, stop, passed, silent) of every pair. Whether it passed is read off the highest presence that
     was skipped."""
     rows = duckdb.sql(
         f"select query_id, window_starts, window_presence, windows_passed from read_parquet('{out}/coverage.parquet') "
         f"where source_uri like '%{source}' and track = {track}"
     ).fetchall()
+    hop = hop_seconds([starts for _, starts, _, _ in rows])
     pairs = []
     for query, starts, presence, count in rows:
         ranked = sorted(presence, reverse=True)
         threshold = ranked[count - 1] if count else 2.0
-        pairs += [(query, s, s + 8.0, p >= threshold, p == 0.0) for s, p in zip(starts, presence, strict=True)]
+        pairs += [(query, s, s + hop, p >= threshold, p == 0.0) for s, p in zip(starts, presence, strict=True)]
     return pairs
+
+
+def hop_seconds(rows: list[list[float]]) -> float:
+    """From the start of a window to that of the next, by the starts in each row of a coverage: models differ in it."""
+    steps = [b - a for starts in rows for a, b in pairwise(starts)]
+    if not steps:
+        raise SystemExit(
+            f"{len(rows)} rows of coverage, and none with two windows; give a source of more than 20 seconds"
+        )
+    return min(steps)
 
 
 def joined(spans: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:

@@ -4,21 +4,26 @@
     python -m bench.gate_cost OUT SOURCE TIMELINE.csv [--track 0]
 
 An event counts as found as in `bench/event_scores.py`; with a gate it is found if, besides, the window in which it
-begins passes. The table names, per threshold, the share of (window, query) pairs that would not be decoded.
+begins passes. The table names, per threshold, the share of (window, query) pairs that would not be decoded; the one of
+the dataset's model is among them where that model is here under its name.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
 from bench.event_scores import JOIN_SECONDS, LABELS, events_of, joined, matches
+from model.registry import find_checkpoint, model_signature
+from model.weights_file import read_header
+from operators.dataset import SIGNATURE_FILE
 
-THRESHOLDS = [0.0, 0.1, 0.2, 0.235, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
+THRESHOLDS = [0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
 
 
 def main() -> None:
@@ -48,7 +53,8 @@ def main() -> None:
     found = events_of(arguments.out, arguments.source, arguments.track)
     pairs = np.concatenate([presence for _, presence in windows.values()])
     print("threshold   pairs skipped   event recall")
-    for threshold in THRESHOLDS:
+    default = default_threshold(arguments.out)
+    for threshold in sorted({*THRESHOLDS, *([] if default is None else [default])}):
         hits = trues = 0
         for query, labels in LABELS.items():
             true = sorted((float(row["onset"]), float(row["offset"])) for row in truth if row["label"] in labels)
@@ -61,7 +67,26 @@ def main() -> None:
             ]
             hits += matches(onsets, [start for start, _ in joined(kept, JOIN_SECONDS)], arguments.collar)
             trues += len(onsets)
-        print(f"{threshold:9.3f}   {(pairs < threshold).mean():13.1%}   {hits / max(1, trues):12.3f}")
+        print(
+            f"{threshold:9.3f}   {(pairs < threshold).mean():13.1%}   {hits / max(1, trues):12.3f}"
+            + ("   the model's" if threshold == default else "")
+        )
+
+
+def default_threshold(out: Path) -> float | None:
+    """From which presence the dataset's model decodes a pair unless it is told; None where the model is not here."""
+    signature = json.loads((out / SIGNATURE_FILE).read_text())["model"]
+    name = signature.rpartition("-")[0]
+    try:
+        if model_signature(name) != signature:
+            return None
+    except FileNotFoundError:
+        return None
+    header = read_header(find_checkpoint(name))[0]
+    if "gate" in header:
+        header = read_header(find_checkpoint(header["gate"]))[0]
+    threshold: float = header["calibration"]["presence_threshold"]
+    return threshold
 
 
 if __name__ == "__main__":

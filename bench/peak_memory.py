@@ -43,7 +43,7 @@ def main() -> None:
         Path(catalog).write_text("- a dog barking\n")
     peaks = []
     for hours in arguments.hours:
-        media = noise(folder / f"noise_{hours:g}h.flac", hours, arguments.sample_rate)
+        media = noise(folder / f"noise_{hours:g}h_{arguments.sample_rate}hz.flac", hours, arguments.sample_rate)
         out = folder / f"out_{hours:g}h"
         shutil.rmtree(out, ignore_errors=True)
         command = [*arguments.command.split(), str(media), "--catalog", catalog, "--out", str(out)]

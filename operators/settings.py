@@ -18,7 +18,7 @@ class ExtractSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field("mini", description="name of a shipped model, or path of a checkpoint")
+    model: str = Field("mini", description="name or path of a model")
     gate: bool = Field(True, description="decode only (window, query) pairs whose presence reaches the threshold")
     threshold: float | None = Field(
         None,
@@ -36,6 +36,14 @@ class ExtractSettings(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="what the network computes in; auto: what is fastest on the device and as good"
     )
+
+    @model_validator(mode="after")
+    def _has_a_gate_to_set(self) -> ExtractSettings:
+        if not self.gate and self.gate_threshold is not None:
+            raise ValueError(
+                f"--gate-threshold is {self.gate_threshold:g}, but --no-gate separates everything; give one of them"
+            )
+        return self
 
     @property
     def kind(self) -> str:

@@ -23,6 +23,8 @@ from model.metrics import bss_sdr, improvement, si_sdr, snr_sdr
 from model.mixing import Audio, mix_at_snr
 from model.registry import load_model
 from model.separator import Condition
+from operators.stem_engine import Coverage, Precision, StemEngine
+from workflows.device import device_here
 
 REQUIRED: Final = ("target_path", "noise_path", "snr_db", "caption")
 BATCH: Final = 8
@@ -45,23 +47,41 @@ class EvaluationRow:
     bss_sdri_db: float | None
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of every row, in the order of the list, and what they were made by."""
+
+    rows: list[EvaluationRow]
+    model_signature: str
+    device: str
+    precision: str
+    """What the network computed in: float32 or bfloat16."""
+
+
 def evaluate(
     list_csv: Path,
     root: Path,
     model_name: str = "mini",
     *,
+    device: str = "auto",
+    precision: Precision = "auto",
     negative: bool = False,
     bss: bool = False,
     limit: int | None = None,
-) -> list[EvaluationRow]:
-    """Scores of every row, in the order of the list. `negative` gives the network the row's negative caption too;
-    `bss` adds BSS-eval SDR."""
+) -> Evaluation:
+    """Scores of the list. `negative` gives the network the row's negative caption too; `bss` adds BSS-eval SDR.
+
+    `device` and `precision` as in `extract`; raises DeviceError and PrecisionError for what cannot be had.
+    """
     rows = read_list(list_csv, root)[:limit]
-    model = load_model(model_name)
+    device, model = device_here(device), load_model(model_name)
+    chosen = str(model.separator.precision(precision, device)).removeprefix("torch.")
     scored: list[EvaluationRow] = []
     for at in range(0, len(rows), BATCH):
-        scored += _score(model, rows[at : at + BATCH], root, at, negative=negative, bss=bss)
-    return scored
+        scored += _score(
+            model, rows[at : at + BATCH], root, at, device=device, precision=precision, negative=negative, bss=bss
+        )
+    return Evaluation(scored, model.signature, device, chosen)
 
 
 def read_list(list_csv: Path, root: Path) -> list[dict[str, str]]:
@@ -87,7 +107,15 @@ def read_list(list_csv: Path, root: Path) -> list[dict[str, str]]:
 
 @torch.inference_mode()
 def _score(
-    model: Model, rows: Sequence[dict[str, str]], root: Path, first: int, *, negative: bool, bss: bool
+    model: Model,
+    rows: Sequence[dict[str, str]],
+    root: Path,
+    first: int,
+    *,
+    device: str,
+    precision: Precision,
+    negative: bool,
+    bss: bool,
 ) -> list[EvaluationRow]:
     rate = model.separator.sample_rate
     mixed = []
@@ -104,7 +132,7 @@ def _score(
     ]
     condition = condition_of(queries, model.clap, model.gate_clap)
     stems = [
-        separate_short(model, torch.from_numpy(mixture), condition.select(torch.tensor([i])))
+        separate_short(model, torch.from_numpy(mixture), condition.select(torch.tensor([i])), device, precision)
         for i, (_, _, mixture) in enumerate(mixed)
     ]
     scored = []
@@ -124,11 +152,11 @@ def _score(
     return scored
 
 
-def separate_short(model: Model, mixture: torch.Tensor, condition: Condition) -> torch.Tensor:
+def separate_short(
+    model: Model, mixture: torch.Tensor, condition: Condition, device: str = "cpu", precision: Precision = "auto"
+) -> torch.Tensor:
     """The stem [T] of one mono mixture [T], by the windows, gate open and cross-fade of the pipeline."""
-    from operators.stem_engine import Coverage, StemEngine
-
-    engine = StemEngine(model, condition, [0.0], gate=False)
+    engine = StemEngine(model, condition, [0.0], gate=False, device=device, precision=precision)
     stem = np.zeros(len(mixture), np.float32)
     samples = mixture.numpy()[None]
     for stretch in engine.stretches(samples, 0, 0, len(mixture), Coverage()):

@@ -83,6 +83,12 @@ def test_what_no_library_can_be_made_with_is_refused(bad: dict[str, object], sai
         MineSettings(**bad)
 
 
+def test_a_threshold_for_a_gate_that_is_off_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"--gate-threshold is 0\.4, but --no-gate separates everything"):
+        ExtractSettings(gate=False, gate_threshold=0.4)
+    assert ExtractSettings(gate=False, threshold=0.4).event_thresholds(CATALOG, CALIBRATION) == [0.4, 0.9]
+
+
 @pytest.mark.parametrize("bad", [{"threshold": 1.1}, {"threshold": -0.1}, {"treshold": 0.5}, {"gate": "perhaps"}])
 def test_what_is_no_setting_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(bad))):

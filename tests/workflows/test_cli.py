@@ -50,6 +50,7 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--rate", "48000"], 2, "choose model or source"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--precision", "int8"], 2, "float32 or bfloat16"),
         (["extract", "x.wav", "--catalog", "everyday", "--out", "o", "--precision", "bfloat16"], 2, "works in float32"),
+        (["extract", "x.wav", "--catalog", "a", "--out", "o", "--no-gate", "--gate-threshold", "0"], 2, "give one of"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--padding", "6"], 2, "--padding is 6.0; give"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--max-event-seconds", "0"], 2, "from 1 to 40"),
         (["mine", "x.wav", "--catalog", "everyday", "--out", "o", "--ucs-list", "no.csv"], 2, "no.csv"),
@@ -57,6 +58,7 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["search", "o", "a dog", "--top", "0"], 2, "--top is 0"),
         (["search", "o", "a dog"], 1, "no dataset at o"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
+        (["evaluate", "no.csv", "--root", ".", "--device", "tpu"], 2, "--device is 'tpu'"),
     ],
 )
 def test_wrong_use_is_a_sentence_that_names_the_value(

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from small_clapsep import save_small_published
 from small_model import RATE, save_small
 
 from model.metrics import si_sdr, snr_sdr
 from model.mixing import mix_at_snr
+from model.registry import model_signature
+from model.separator import PrecisionError
+from workflows.device import DeviceError
 from workflows.evaluate import ListError, bootstrap_interval, evaluate, read_list, summarise
 
 HEADER = "target_path,noise_path,snr_db,caption,negative_caption,target_label\n"
@@ -37,7 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_rows_come_in_list_order_with_improvements_over_the_mixture(root: Path, checkpoint: str) -> None:
-    rows = evaluate(root / "list.csv", root, checkpoint, bss=True)
+    rows = evaluate(root / "list.csv", root, checkpoint, bss=True).rows
     assert [(row.row, row.caption, row.target_label) for row in rows] == [
         (0, "a low tone", "low"),
         (1, "a high tone", "high"),
@@ -50,12 +54,38 @@ def test_rows_come_in_list_order_with_improvements_over_the_mixture(root: Path, 
 
 
 def test_the_negative_caption_reaches_the_network(root: Path, checkpoint: str) -> None:
-    without, with_it = (evaluate(root / "list.csv", root, checkpoint, negative=n) for n in (False, True))
+    without, with_it = (evaluate(root / "list.csv", root, checkpoint, negative=n).rows for n in (False, True))
     assert [row.sdri_db for row in without] != [row.sdri_db for row in with_it]
 
 
+def test_an_evaluation_names_its_model_and_what_it_computed_in(root: Path, checkpoint: str) -> None:
+    done = evaluate(root / "list.csv", root, checkpoint, device="cpu", limit=1)
+    assert (len(done.rows), done.device, done.precision) == (1, "cpu", "float32")
+    assert done.model_signature == model_signature(checkpoint)
+    with pytest.raises(PrecisionError, match="--precision is bfloat16"):
+        evaluate(root / "list.csv", root, checkpoint, device="cpu", precision="bfloat16")
+
+
+def test_every_mixture_is_separated_in_the_precision_that_was_asked_for(root: Path, tmp_path: Path) -> None:
+    clapsep = str(save_small_published(tmp_path / "tiny.safetensors"))
+    half, single = (
+        evaluate(root / "list.csv", root, clapsep, device="cpu", precision=precision)
+        for precision in ("bfloat16", "float32")
+    )
+    assert (half.precision, single.precision) == ("bfloat16", "float32")
+    for ours, theirs in zip(half.rows, single.rows, strict=True):  # made ready for it once, used for all
+        assert ours.sdri_db != theirs.sdri_db
+        assert ours.sdri_db == pytest.approx(theirs.sdri_db, abs=0.2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(root: Path, checkpoint: str) -> None:
+    with pytest.raises(DeviceError, match="no GPU on this machine"):
+        evaluate(root / "list.csv", root, checkpoint, device="cuda")
+
+
 def test_a_summary_has_the_mean_inside_its_interval(root: Path, checkpoint: str) -> None:
-    rows = evaluate(root / "list.csv", root, checkpoint)
+    rows = evaluate(root / "list.csv", root, checkpoint).rows
     summary = summarise(rows)
     assert summary["n"] == 2
     low, high = summary["sdri_db_interval"]

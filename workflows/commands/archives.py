@@ -24,6 +24,7 @@ from workflows.commands.options import (
     UcsList,
     UnitSeconds,
     Workers,
+    check_device,
 )
 
 
@@ -138,8 +139,7 @@ def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
     from workflows.extract import ExtractJob
 
     job = ExtractJob(settings=settings, **asked)
-    if job.device not in ("auto", "cpu", "cuda"):
-        wrong_use(f"--device is {job.device!r}; choose auto, cpu or cuda")
+    check_device(job.device)
     if not 1.0 <= job.unit_seconds <= 600.0:
         wrong_use(f"--unit-seconds is {job.unit_seconds:g}; give a number from 1 to 600")
     if job.workers is not None and job.workers < 1:

@@ -33,6 +33,7 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
     from operators.search import NothingToSearchError, SearchError
     from operators.sources import SourcesNotFoundError
     from workflows.cluster import ClusterError
+    from workflows.device import DeviceError
     from workflows.evaluate import ListError
 
     try:
@@ -48,7 +49,7 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
         SourcesNotFoundError,
     ) as error:
         wrong_use(str(error))
-    except (CheckpointError, ClusterError, NothingToSearchError, SourceFailure, OSError) as error:
+    except (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail(f"interrupted; {interrupted}", code=130)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from workflows.commands.endings import GOES_ON, run
-from workflows.commands.options import Json, ModelName
+from workflows.commands.options import Device, Json, ModelName, Precision, check_device
 
 models = typer.Typer(no_args_is_help=False)
 KnownName = Annotated[str, typer.Argument(metavar="NAME", help="a model's name, see `soundquarry models`")]
@@ -21,6 +21,8 @@ def evaluate(
     ],
     root: Annotated[Path, typer.Option(help="folder that the paths of the list are relative to")],
     model: ModelName = "mini",
+    device: Device = "auto",
+    precision: Precision = "auto",
     out: Annotated[Path | None, typer.Option(help="write the result, with every row, to this JSON file")] = None,
     negative: Annotated[bool, typer.Option("--negative", help="give the network the negative caption too")] = False,
     bss: Annotated[bool, typer.Option("--bss", help="add BSS-eval SDR improvement (slow)")] = False,
@@ -35,8 +37,19 @@ def evaluate(
     from workflows.evaluate import evaluate as run_evaluate
     from workflows.evaluate import summarise
 
-    rows = run(lambda: run_evaluate(list_csv, root, model, negative=negative, bss=bss))
-    result: dict[str, Any] = {**summarise(rows), "model": model, "rows": [asdict(row) for row in rows]}
+    check_device(device)
+    done = run(
+        lambda: run_evaluate(list_csv, root, model, device=device, precision=precision, negative=negative, bss=bss)
+    )
+    rows = done.rows
+    result: dict[str, Any] = {
+        **summarise(rows),
+        "model": model,
+        "model_signature": done.model_signature,
+        "device": done.device,
+        "precision": done.precision,
+        "rows": [asdict(row) for row in rows],
+    }
     if unseen is not None:
         labels = set(run(lambda: unseen.read_text(encoding="utf-8")).split())
         result["seen"] = summarise([row for row in rows if row.target_label not in labels])

@@ -1,10 +1,13 @@
-"""Options that several commands share, each written once: its type, its name, its help."""
+"""Options that several commands share, each written once: its type, its name, its help, and its check where typer has
+none."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from workflows.commands.endings import wrong_use
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
 ModelName = Annotated[
@@ -32,7 +35,8 @@ GateThreshold = Annotated[
     float | None,
     typer.Option(
         "--gate-threshold",
-        help="presence (0 to 1) from which a query is separated, where that is not --threshold: higher is faster",
+        help="presence (0 to 1) from which a query is separated, where that is not --threshold: higher is faster; a "
+        "query's own threshold in the catalog wins",
     ),
 ]
 Rate = Annotated[str, typer.Option("--rate", help="sample rate of the stems: model, or source for that of each track")]
@@ -51,3 +55,9 @@ UcsList = Annotated[
     str | None,
     typer.Option("--ucs-list", help="CSV with a column CatID, or one a line: the categories that a catalog may name"),
 ]
+
+
+def check_device(device: str) -> None:
+    """Ends the command for a device that there is not."""
+    if device not in ("auto", "cpu", "cuda"):
+        wrong_use(f"--device is {device!r}; choose auto, cpu or cuda")
