@@ -19,15 +19,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from workflows.cluster import WORKER_ENVIRONMENT
 
 WAYS: dict[str, dict[str, Any]] = {
     "float32, no gate": {"precision": "float32", "gate": False},
@@ -46,7 +50,7 @@ def main() -> None:
     parser.add_argument("--model", default="clapsep")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--limit-seconds", type=float, default=600.0)
-    parser.add_argument("--gate-threshold", type=float, default=0.45)
+    parser.add_argument("--gate-threshold", type=float, default=0.5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--authors", type=Path)
@@ -163,7 +167,7 @@ def _measured(arguments: argparse.Namespace, way: str, queries: int) -> dict[str
     command = [sys.executable, "-m", "bench.clapsep_speed", str(arguments.file), "--catalog", arguments.catalog]
     command += ["--model", arguments.model, "--queries", str(queries), "--way", way, "--device", arguments.device]
     command += ["--limit-seconds", str(arguments.limit_seconds), "--gate-threshold", str(arguments.gate_threshold)]
-    return {**_json_of(command), "queries": queries}
+    return {**_json_of(command, WORKER_ENVIRONMENT), "queries": queries}
 
 
 def _authors(arguments: argparse.Namespace, queries: int) -> dict[str, Any]:
@@ -178,8 +182,8 @@ def _authors(arguments: argparse.Namespace, queries: int) -> dict[str, Any]:
     return _json_of(command)
 
 
-def _json_of(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True)
+def _json_of(command: list[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
