@@ -24,7 +24,7 @@ TOKENIZER: Final = "tokenizer"
 
 @dataclass(frozen=True)
 class KnownFile:
-    """One published file: what it is to the model, `path` below the hub (or below a mirror of it), what it must hold."""
+    """One published file: its role in the model, `path` below the hub (or below a mirror of it), what it must hold."""
 
     role: str
     path: str

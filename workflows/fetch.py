@@ -135,7 +135,7 @@ def _fill(part: _Part, url: str, heard: Callable[[int], None]) -> None:
             last = error
         else:
             continue
-        tries = 1 if part.done > furthest else tries + 1  # without ranges the same bytes come again: that is no progress
+        tries = 1 if part.done > furthest else tries + 1  # without ranges the same bytes come again
         furthest = max(furthest, part.done)
         if tries == TRIES:
             raise FetchError(
