@@ -109,7 +109,7 @@ def import_files(
     from workflows.model_import import import_files
 
     place = stored_path(CLAPSEP)
-    if unverified and (out is None or out.expanduser().resolve() == place.resolve()):
+    if unverified and (out is None or out.resolve() == place.resolve()):
         wrong_use(
             f"--unverified needs a place of its own, since {place} is that of the published weights: give "
             "--out FILE.safetensors here, and --model FILE.safetensors where it is used"
