@@ -17,12 +17,16 @@ if TYPE_CHECKING:  # torch takes seconds, and a download needs none of it
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "mini"
 HUB: Final = "https://huggingface.co"
+CHECKPOINT: Final = "checkpoint"
+CLAP: Final = "clap"
+TOKENIZER: Final = "tokenizer"
 
 
 @dataclass(frozen=True)
 class KnownFile:
-    """One published file: `path` below the hub (or below a mirror of it), and what it must hold."""
+    """One published file: its role in the model, `path` below the hub (or below a mirror of it), what it must hold."""
 
+    role: str
     path: str
     size_bytes: int
     sha256: str
@@ -44,8 +48,13 @@ class KnownModel:
     window_seconds: float
     parameters: int
     size_bytes: int
-    """About how large the one file is that is made of `files`."""
+    """How large the one file is that is made of `files`, give or take the tokenizer's text."""
     files: tuple[KnownFile, ...]
+
+    @property
+    def made_of(self) -> dict[str, str]:
+        """sha256 by role of the files whose bytes count. Those of a tokenizer do not: many files mean the same."""
+        return {file.role: file.sha256 for file in self.files if file.role != TOKENIZER}
 
     @property
     def download_bytes(self) -> int:
@@ -54,16 +63,20 @@ class KnownModel:
 
 
 CLAPSEP_CHECKPOINT: Final = KnownFile(
+    CHECKPOINT,
+    # At `main`, since no commit of the space is known to us: a file that changes there is refused by its sha256.
     "spaces/AisakaMikoto/CLAPSep/resolve/main/model/best_model.ckpt",
     177_818_986,
     "6fcc8dbcd7174af86266cf16b4105eced0802352762f81dbfefdce29af3dba04",
 )
 CLAPSEP_CLAP: Final = KnownFile(
+    CLAP,
     "lukewys/laion_clap/resolve/b3708341862f581175dba5c356a4ebf74a9b6651/music_audioset_epoch_15_esc_90.14.pt",
     2_352_471_003,
     "fae3e9c087f2909c28a09dc31c8dfcdacbc42ba44c70e972b58c1bd1caf6dedd",
 )
 CLAPSEP_TOKENIZER: Final = KnownFile(
+    TOKENIZER,
     "FacebookAI/roberta-base/resolve/e2da8e2f811d1448a5b465c236feacd80ffbac7b/tokenizer.json",
     1_355_863,
     "847bbeab6174d66a88898f729d52fa8d355fafe1bea101cf960dd404581df70e",
@@ -71,13 +84,13 @@ CLAPSEP_TOKENIZER: Final = KnownFile(
 CLAPSEP: Final = KnownModel(
     name="clapsep",
     about="the published CLAPSep (arXiv 2402.17455) at full size: everyday sounds in any wording, animals, machines, "
-    "instruments; large, so a GPU is advised",
+    "instruments; large, so a GPU is advised. Where a query sounds at all (its presence), mini tells",
     licence="CLAPSep's repository: MIT; laion-clap: CC0-1.0; roberta-base: MIT. None of them speaks of the recordings "
     "that the weights were trained on",
     sample_rate=32_000,
     window_seconds=10.0,
-    parameters=305_000_000,
-    size_bytes=1_220_000_000,
+    parameters=310_299_698,
+    size_bytes=1_242_803_806,
     files=(CLAPSEP_CHECKPOINT, CLAPSEP_CLAP, CLAPSEP_TOKENIZER),
 )
 KNOWN_MODELS: Final = {CLAPSEP.name: CLAPSEP}

@@ -30,6 +30,22 @@ def tokenizer_json(vocabulary: Path, merges: Path) -> str:
     return str(tokenizer.to_str())
 
 
+def canonical_json(text: str) -> str:
+    """The text of a `tokenizer.json` as this library writes it: same content, same text, however it was laid out.
+
+    What a file says of padding and truncation goes, since `RobertaTokenizer` has its own. Raises ValueError.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer: Any = Tokenizer.from_str(text)
+    except Exception as error:  # the library raises nothing more specific
+        raise ValueError(str(error)) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return str(tokenizer.to_str())
+
+
 class RobertaTokenizer:
     """Sentences -> lists of token numbers, from <s> to </s>, at most 77 of them, not padded.
 

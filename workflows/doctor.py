@@ -18,11 +18,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from workflows.model_store import Stored
 
 State = Literal["ok", "warning", "problem"]
 
@@ -159,17 +162,25 @@ def check_disk() -> Check:
     return Check("disk", state, found, step)
 
 
-def check_cache() -> Check:
-    """The folder for downloaded weights can be written."""
-    from model.registry import models_folder
+def check_fetched_models() -> Check:
+    """Which of the models that are fetched are here and whole, and whether the others can be put into their folder."""
+    from model.registry import KNOWN_MODELS, models_folder
+    from workflows.model_store import stored
 
-    cache = models_folder()
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        return Check("cache", "ok", f"{cache} can be written")
-    return Check(
-        "cache", "warning", f"{existing} cannot be written", "set SOUNDQUARRY_MODELS to a folder that can be written"
-    )
+    name, folder = "fetched models", models_folder()
+    places = {known.name: stored(known) for known in KNOWN_MODELS.values()}
+    told = [_told(model, place) for model, place in places.items()]
+    damaged = [model for model, place in places.items() if place.state == "damaged"]
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        found = ", ".join([*told, f"{existing} cannot be written"])
+        if all(place.state == "whole" for place in places.values()):  # a shared folder, which nothing is put into
+            return Check(name, "ok", found)
+        return Check(name, "warning", found, "set SOUNDQUARRY_MODELS to a folder that can be written")
+    found = ", ".join([*told, f"{folder} can be written"])
+    if damaged:
+        return Check(name, "warning", found, f"`soundquarry models pull {damaged[0]}`, or import it again")
+    return Check(name, "ok", found)
 
 
 def check_memory() -> Check:
@@ -205,7 +216,7 @@ CHECKS: Final[dict[str, Callable[[], Check]]] = {
     "text encoder": check_text_encoder,
     "default weights": check_weights,
     "disk": check_disk,
-    "cache": check_cache,
+    "fetched models": check_fetched_models,
     "memory": check_memory,
     "shared memory": check_shared_memory,
 }
@@ -246,6 +257,11 @@ def _outcome(name: str, check: Callable[[], Check]) -> Check:
         return check()
     except Exception as error:  # a broken installation raises anything at import
         return Check(name, "problem", f"{type(error).__name__}: {error}", INSTALL)
+
+
+def _told(model: str, place: Stored) -> str:
+    state = "not here" if place.state == "absent" else place.state
+    return f"{model} {state}" + (" (not the published weights)" if state == "whole" and not place.published else "")
 
 
 def _version_of(program: str) -> str | None:

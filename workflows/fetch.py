@@ -23,7 +23,7 @@ from model.digest import sha256_of
 
 CHUNK_BYTES: Final = 1 << 20
 SILENCE_SECONDS: Final = 60.0  # without a byte: the connection is given up, and made again
-TRIES: Final = 5  # one after the other that bring no byte
+TRIES: Final = 5  # one after the other that bring no byte beyond what was here already
 FIRST_PAUSE_SECONDS: Final = 1.0  # doubled after every such try: 15 s in all
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 PASSING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -115,9 +115,8 @@ def no_room(folder: Path, needed_bytes: int) -> FetchError:
 
 
 def _fill(part: _Part, url: str, heard: Callable[[int], None]) -> None:
-    tries, at_first = 0, part.done
+    tries, at_first, furthest = 0, part.done, part.done
     while part.done < part.size_bytes:
-        before = part.done
         try:
             _append(part, url, heard)
         except HTTPError as error:
@@ -136,7 +135,8 @@ def _fill(part: _Part, url: str, heard: Callable[[int], None]) -> None:
             last = error
         else:
             continue
-        tries = 1 if part.done > before else tries + 1
+        tries = 1 if part.done > furthest else tries + 1  # without ranges the same bytes come again
+        furthest = max(furthest, part.done)
         if tries == TRIES:
             raise FetchError(
                 f"{url} stopped after {part.done:,} of {part.size_bytes:,} bytes ({last}); {GO_ON}"

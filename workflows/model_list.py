@@ -18,6 +18,7 @@ from model.registry import (
     shipped_models,
     stored_path,
 )
+from workflows.model_store import stored
 
 
 def print_models(*, as_json: bool = False) -> None:
@@ -31,8 +32,8 @@ def print_models(*, as_json: bool = False) -> None:
                 f"{row['name']:10} {row['size_mb']} MB, {row['parameters'] / 1e6:.1f} M parameters, "
                 f"{row['sample_rate']} Hz, {row['licence']}\n           {row['about']}"
             )
-            if not row["here"]:
-                print(f"           not here yet: `soundquarry models pull {row['name']}`")
+            if remark := remark_on(row):
+                print(f"           {remark}")
 
 
 def print_model(name: str, *, as_json: bool = False) -> None:
@@ -51,9 +52,13 @@ def print_model(name: str, *, as_json: bool = False) -> None:
     print(
         f"network     {row['sample_rate']} Hz, windows of {row['window_seconds']:g} s, {row['parameters']:,} parameters"
     )
-    where = row["path"] if row["here"] else f"not here yet: `soundquarry models pull {name}` puts it at {row['path']}"
-    print(f"file        {where} ({row['size_mb']} MB)")
+    remark = remark_on(row)
+    print(f"file        {row['path']} ({row['size_mb']} MB){remark and ': ' + remark}")
     print(f"signature   {row['signature'] or 'that of the file, once it is here'}")
+    if row["published"] is False:
+        for role, sha256 in row["made_of"].items():
+            print(f"made of     {role}, sha256 {sha256}")
+        return
     for file in row["files"]:
         print(f"made of     {file['url']}\n            {file['size_bytes']:,} bytes, sha256 {file['sha256']}")
 
@@ -71,28 +76,44 @@ def shipped_row(name: str) -> dict[str, Any]:
         "window_seconds": model.separator.window_samples / model.separator.sample_rate,
         "licence": model.provenance.get("licence", "unknown"),
         "about": model.provenance.get("about", ""),
+        "made_of": {},
         "here": True,
+        "state": "whole",
+        "published": None,
     }
 
 
 def known_row(known: KnownModel) -> dict[str, Any]:
-    """What the registry tells of a model that is fetched, and its file where it is here (sizes are about right before).
+    """What the file of a model that is fetched tells of itself, and before it is here what the registry tells.
 
-    The file is hashed, but not loaded.
+    The file is hashed, but not loaded. `state` is absent, whole or damaged; `published`: whether it is made of the
+    published files.
     """
-    path = stored_path(known)
-    here = path.is_file()
+    place = stored(known)
+    path, here = place.path, place.state == "whole"
     return {
         "name": known.name,
         "signature": model_signature(known.name) if here else None,
-        "size_mb": round((path.stat().st_size if here else known.size_bytes) / 1e6, 1),
+        "size_mb": round((known.size_bytes if place.state == "absent" else path.stat().st_size) / 1e6, 1),
         "parameters": count_parameters(path) if here else known.parameters,
         "sample_rate": known.sample_rate,
         "window_seconds": known.window_seconds,
-        "licence": known.licence,
-        "about": known.about,
+        "licence": place.provenance.get("licence", "unknown") if here else known.licence,
+        "about": place.provenance.get("about", "") if here else known.about,
+        "made_of": dict(place.provenance.get("made_of") or {}),
         "here": here,
+        "state": place.state,
+        "published": place.published if here else None,
     }
+
+
+def remark_on(row: dict[str, Any]) -> str:
+    """What has to be said of a model's file; nothing where all is well."""
+    if row["state"] == "absent":
+        return f"not here yet: `soundquarry models pull {row['name']}`"
+    if row["state"] == "damaged":
+        return f"damaged: pull or import it again, `soundquarry models pull {row['name']}`"
+    return "not the published weights" if row["published"] is False else ""
 
 
 def known_details(known: KnownModel) -> dict[str, Any]:

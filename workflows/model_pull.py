@@ -5,32 +5,34 @@ One pull of a model at a time: a second one waits, and then finds the model ther
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from model.registry import (
+    CHECKPOINT,
+    CLAP,
     HUB,
     KNOWN_MODELS,
+    TOKENIZER,
     KnownModel,
     find_checkpoint,
     models_folder,
     no_such_model,
     shipped_models,
-    stored_path,
 )
 from workflows.fetch import FetchError, fetch, no_room
 from workflows.model_import import import_published
+from workflows.model_store import Stored, alone, stored, sweep, worded
 from workflows.pull_progress import PullProgress
 
-Make = Callable[[list[Path], Path], None]
+Make = Callable[[Mapping[str, Path], Path], None]
+"""Makes a model's one file of the published ones, which it is given by role."""
 
 
 def pull_by_name(name: str, *, keep_files: bool, as_json: bool) -> None:
@@ -57,34 +59,40 @@ def pullable(name: str) -> KnownModel | None:
 
 
 def pull(model: KnownModel, progress: PullProgress, *, keep_files: bool = False, make: Make | None = None) -> Path:
-    """The model's one file, fetched and made unless it is there; raises FetchError or CheckpointError.
+    """The model's one file, fetched and made unless it is there and whole; raises FetchError or CheckpointError.
 
-    The published files are removed afterwards, unless `keep_files`.
+    The published files are removed afterwards, unless `keep_files`. For a file that is there nothing has to be written.
     """
-    target, files_folder = stored_path(model), models_folder() / f"{model.name}.files"
-    base = mirror()
-    models_folder().mkdir(parents=True, exist_ok=True)
-    with _alone(models_folder() / f"{model.name}.lock", progress, model.name):
-        if target.is_file():
-            return target
-        files_folder.mkdir(exist_ok=True)
-        check_room(model, files_folder)
-        paths = [files_folder / file.name for file in model.files]
-        for file, path in zip(model.files, paths, strict=True):
-            progress.start(file.name, file.size_bytes)
-            url = f"{base}/{file.path}"
-            fetch(url, path, size_bytes=file.size_bytes, sha256=file.sha256, heard=progress.heard)
-        progress.say(f"making {target.name} of {len(paths)} files ...")
-        (make or make_clapsep)(paths, target)
-        if not keep_files:
-            shutil.rmtree(files_folder, ignore_errors=True)
-    return target
+    folder, files_folder = models_folder(), models_folder() / f"{model.name}.files"
+    place = stored(model)
+    if not _is_here(place):
+        base = mirror()
+        with worded(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        waiting = f"another pull of {model.name} is under way: waiting for it ..."
+        with alone(folder / f"{model.name}.lock", lambda: progress.say(waiting)):
+            place = stored(model)
+            if not _is_here(place):
+                _fetch_and_make(model, place, files_folder, base, progress, make or make_clapsep)
+    if not keep_files:
+        shutil.rmtree(files_folder, ignore_errors=True)
+    sweep(place.path)
+    return place.path
 
 
-def make_clapsep(paths: list[Path], target: Path) -> None:
-    """One file of the checkpoint, the CLAP file and the tokenizer; their sha256 are known to be right."""
-    checkpoint, clap, tokenizer = paths
-    import_published(checkpoint, clap, tokenizer, target)
+def _is_here(place: Stored) -> bool:
+    """Whether nothing needs to be fetched. Raises FetchError where something else has the model's name."""
+    if place.state == "whole" and not place.published:
+        raise FetchError(
+            f"{place.path} does not hold the published weights; move it away, and name it by its path (--model), then "
+            "pull again"
+        )
+    return place.state == "whole"
+
+
+def make_clapsep(files: Mapping[str, Path], target: Path) -> None:
+    """One file of the checkpoint, the CLAP file and the tokenizer."""
+    import_published(files[CHECKPOINT], files[CLAP], files[TOKENIZER], target)
 
 
 def mirror() -> str:
@@ -107,12 +115,18 @@ def check_room(model: KnownModel, files_folder: Path) -> None:
         raise no_room(files_folder.parent, needed)
 
 
-@contextlib.contextmanager
-def _alone(path: Path, progress: PullProgress, name: str) -> Iterator[None]:
-    with open(path, "a") as lock:  # the file stays: removing it would let two processes hold "it"
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.say(f"another pull of {name} is under way: waiting for it ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _fetch_and_make(
+    model: KnownModel, place: Stored, files_folder: Path, base: str, progress: PullProgress, make: Make
+) -> None:
+    if place.state == "damaged":
+        progress.say(f"{place.path} is damaged, and is fetched again")
+    with worded(files_folder):
+        files_folder.mkdir(exist_ok=True)
+    check_room(model, files_folder)
+    files = {file.role: files_folder / file.name for file in model.files}
+    for file in model.files:
+        progress.start(file.name, file.size_bytes)
+        url = f"{base}/{file.path}"
+        fetch(url, files[file.role], size_bytes=file.size_bytes, sha256=file.sha256, heard=progress.heard)
+    progress.say(f"making {place.path.name} of {len(files)} files ...")
+    make(files, place.path)

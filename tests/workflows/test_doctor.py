@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from small_model import save_small
 
 from workflows import doctor
 from workflows.doctor import Check, run_doctor
@@ -76,13 +77,27 @@ def test_weights_that_are_absent_or_cut_off_are_a_problem(monkeypatch: pytest.Mo
     assert str(path) in check.next_step
 
 
-def test_a_cache_below_a_file_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_models_folder_below_a_file_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SOUNDQUARRY_MODELS", raising=False)
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert doctor.check_cache().state == "warning"
+    assert doctor.check_fetched_models().state == "warning"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "folder"))
-    assert doctor.check_cache().state == "ok"
+    check = doctor.check_fetched_models()
+    assert check.state == "ok"
+    assert check.found.startswith("clapsep not here, ")
     assert os.listdir(tmp_path) == ["file"]  # looked at, not created
+
+
+def test_fetched_models_are_told_whole_or_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SOUNDQUARRY_MODELS", str(tmp_path))
+    path = save_small(tmp_path / "clapsep.safetensors")
+    check = doctor.check_fetched_models()
+    assert (check.state, check.found.partition(",")[0]) == ("ok", "clapsep whole (not the published weights)")
+    path.write_bytes(path.read_bytes()[:-1])
+    check = doctor.check_fetched_models()
+    assert (check.state, check.found.partition(",")[0]) == ("warning", "clapsep damaged")
+    assert "soundquarry models pull clapsep" in check.next_step
 
 
 def test_a_check_that_raises_is_a_problem_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:

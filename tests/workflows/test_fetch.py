@@ -152,3 +152,11 @@ def test_a_full_disk_is_told_and_what_came_is_kept(server: FileServer, tiny_disk
     came = (tiny_disk / "w.part").read_bytes()
     assert len(came) > 500_000
     assert CONTENT.startswith(came)
+
+
+def test_a_server_that_sends_the_same_beginning_again_and_again_is_given_up(server: FileServer, tmp_path: Path) -> None:
+    server.ranges = False
+    server.cut_after = [100_000, 200_000] * 20
+    with pytest.raises(FetchError, match=r"stopped after 200,000 of 3,000,000 bytes"):
+        get(server, tmp_path / "w")
+    assert len(server.asked) == 1 + fetch_module.TRIES  # the second try came further than the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from model.published_layout import shapes_of
 from model.registry import load_model
 from model.separator import Condition
 from model.weights_file import CheckpointError
+from workflows import model_import
 from workflows.model_import import PROBE, PROBE_IDS, check_tokenizer, import_published, read_tokenizer
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -85,7 +87,12 @@ def test_the_pair_becomes_one_file_with_both_networks_and_where_they_come_from(p
             assert all(torch.equal(file.get_tensor(prefix + name), value) for name, value in tensors.items())
         header = json.loads(file.metadata()["soundquarry"])
     provenance = header["provenance"]
-    assert provenance["made_of"] == {path.name: sha256_of(path) for path in (pair.checkpoint, pair.clap)}
+    text = read_tokenizer(tmp_path / "tokenizer")
+    assert provenance["made_of"] == {
+        "checkpoint": sha256_of(pair.checkpoint),
+        "clap": sha256_of(pair.clap),
+        "tokenizer": hashlib.sha256(text.encode()).hexdigest(),
+    }
     assert provenance["licence"] == "that of its weights"
     assert header["gate"] == "mini"
     assert [path.name for path in out.parent.iterdir()] == [out.name]
@@ -164,8 +171,6 @@ def test_another_tokenizer_is_told_from_that_of_the_published_towers(tokenizer: 
     made = read_tokenizer(tokenizer)
     with pytest.raises(CheckpointError, match=r"t\.json is not roberta-base's.*expected \[0, 31414"):
         check_tokenizer(tmp_path / "t.json", made)
-    with pytest.raises(CheckpointError, match=r"t\.json is no tokenizer"):
-        check_tokenizer(tmp_path / "t.json", "{}")
     content = json.loads(made)
     words = {"Hello": PROBE_IDS[1], "Ġworld": PROBE_IDS[2], "!": PROBE_IDS[3]}
     vocab = {token: k for k, token in enumerate(SPECIAL)} | words
@@ -180,3 +185,42 @@ def test_a_missing_file_is_told_before_any_network_is_made(pair: Pair, tmp_path:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=f"no file {path}"):
         import_published(pair.checkpoint, pair.clap, tmp_path / "tokenizer", tmp_path / "out")
+
+
+def test_names_of_files_and_the_layout_of_the_tokenizer_change_no_byte(pair: Pair, tmp_path: Path) -> None:
+    make(pair, tmp_path / "one", verify=False)
+    content = json.loads(read_tokenizer(tmp_path / "tokenizer"))
+    content["padding"] = {"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": None}
+    content["padding"] |= {"pad_id": 1, "pad_type_id": 0, "pad_token": "<pad>"}
+    tokenizer = tmp_path / "other.json"
+    tokenizer.write_text(json.dumps(content, indent=4), encoding="utf-8")
+    checkpoint, clap = pair.checkpoint.rename(tmp_path / "x"), pair.clap.rename(tmp_path / "y")
+    import_published(checkpoint, clap, tokenizer, tmp_path / "two", verify=False, networks=networks)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02PK\xff", b"{}", b"[", b" " * 2000])
+def test_what_is_no_tokenizer_is_a_sentence(tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_import, "TOKENIZER_BYTES", 1000)
+    path = tmp_path / "best_model.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"{path} is no tokenizer.*; take the tokenizer\.json of roberta-base"):
+        read_tokenizer(path)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(pair: Pair, tmp_path: Path) -> None:
+    pair.checkpoint.write_bytes(b"not read")
+    (tmp_path / "file").touch()
+    for out, said in (
+        (tmp_path, f"{tmp_path} is a folder; name the file to write"),
+        (tmp_path / "file" / "out", r"cannot be written or locked \(Not a directory\); choose another place: --out"),
+    ):
+        with pytest.raises(OSError, match=said):
+            make(pair, out, verify=False)
+
+
+@pytest.mark.parametrize("tiny_disk", ["1m"], indirect=True)
+def test_a_disk_without_room_is_told_before_anything_is_read(pair: Pair, tiny_disk: Path) -> None:
+    with pytest.raises(OSError, match=r"no space left in .*: the model needs 1,242\.8 MB"):
+        import_published(pair.checkpoint, pair.clap, pair.clap.with_name("none"), tiny_disk / "out", verify=False)
+    assert list(tiny_disk.iterdir()) == []
