@@ -62,7 +62,7 @@ def test_an_evaluation_names_its_model_and_what_it_computed_in(root: Path, check
     done = evaluate(root / "list.csv", root, checkpoint, device="cpu", limit=1)
     assert (len(done.rows), done.device, done.precision) == (1, "cpu", "float32")
     assert done.model_signature == model_signature(checkpoint)
-    with pytest.raises(PrecisionError, match="--precision is bfloat16"):
+    with pytest.raises(PrecisionError, match="precision is bfloat16"):
         evaluate(root / "list.csv", root, checkpoint, device="cpu", precision="bfloat16")
 
 
