@@ -188,7 +188,7 @@ class LaionClap(Towers):
         image = self._image(repeat_pad(audio)).to(htsat.patch_embed.proj.weight.dtype)
         features = htsat.forward_features(image)
         # Its other outputs are not wanted; a walk through its layers that leaves them out takes as long (0.24 s).
-        return functional.normalize(self.audio_projection(features["embedding"].float()), dim=-1)
+        return functional.normalize(self.audio_projection(features["embedding"].float()).float(), dim=-1)
 
     def set_precision(self, dtype: torch.dtype) -> None:
         htsat = self.audio_branch
