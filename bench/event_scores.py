@@ -29,20 +29,27 @@ LABELS = {
 JOIN_SECONDS = 0.35
 
 
-def main() -> None:
-    """Print one line per query, then totals."""
-    parser = argparse.ArgumentParser(description="Event scores.")
+def asked(description: str) -> argparse.Namespace:
+    """The arguments: dataset, source, time line, track, collar."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("out", type=Path)
     parser.add_argument("source", help="end of the source's URI")
     parser.add_argument("timeline", type=Path)
     parser.add_argument("--track", type=int, default=0)
     parser.add_argument("--collar", type=float, default=0.5)
-    arguments = parser.parse_args()
-    truth = [
-        row
-        for row in csv.DictReader(arguments.timeline.open())
-        if row["kind"] == "event" and int(row.get("track") or 0) == arguments.track
-    ]
+    return parser.parse_args()
+
+
+def true_events(timeline: Path, track: int) -> list[dict[str, str]]:
+    """Rows of the time line that are events of the track."""
+    with timeline.open() as file:
+        return [row for row in csv.DictReader(file) if row["kind"] == "event" and int(row.get("track") or 0) == track]
+
+
+def main() -> None:
+    """Print one line per query, then totals."""
+    arguments = asked("Event scores.")
+    truth = true_events(arguments.timeline, arguments.track)
     found_all = events_of(arguments.out, arguments.source, arguments.track)
     windows = windows_of(arguments.out, arguments.source, arguments.track)
     hours = max(stop for _, _, stop, _, _ in windows) / 3600.0

@@ -10,15 +10,13 @@ the dataset's model is among them where that model is here under its name.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
 from pathlib import Path
 
 import duckdb
 import numpy as np
 
-from bench.event_scores import JOIN_SECONDS, LABELS, events_of, joined, matches
+from bench.event_scores import JOIN_SECONDS, LABELS, asked, events_of, joined, matches, true_events
 from model.registry import find_checkpoint, model_signature
 from model.weights_file import read_header
 from operators.dataset import SIGNATURE_FILE
@@ -28,19 +26,8 @@ THRESHOLDS = [0.0, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
 
 def main() -> None:
     """Print one line per threshold."""
-    parser = argparse.ArgumentParser(description="Cost of the gate.")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("source", help="end of the source's URI")
-    parser.add_argument("timeline", type=Path)
-    parser.add_argument("--track", type=int, default=0)
-    parser.add_argument("--collar", type=float, default=0.5)
-    arguments = parser.parse_args()
-    with arguments.timeline.open() as file:
-        truth = [
-            row
-            for row in csv.DictReader(file)
-            if row["kind"] == "event" and int(row.get("track") or 0) == arguments.track
-        ]
+    arguments = asked("Cost of the gate.")
+    truth = true_events(arguments.timeline, arguments.track)
     windows = {
         query: (np.array(starts), np.array(presence))
         for query, starts, presence in duckdb.sql(
