@@ -130,21 +130,22 @@ class MaskNetwork(nn.Module, ABC):
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Get ready for inference with weights and activations in `dtype`, for good; move to the device before."""
-        name = str(dtype).removeprefix("torch.")
-        if name not in self.precisions:
-            raise PrecisionError(f"precision is {name}, but this model works in {' or '.join(self.precisions)}")
+        self._refuse_others(str(dtype).removeprefix("torch."))
 
     def precision(self, asked: str, device: str) -> torch.dtype:
         """What to compute in on a device: `asked`, or with "auto" what is fastest there and as good (stems differ from
         those of float32 by less than 2 %). Raises PrecisionError for what the network cannot."""
         if asked == "auto":
             return self.best_precision(device)
+        self._refuse_others(asked)
+        dtype: torch.dtype = getattr(torch, asked)
+        return dtype
+
+    def _refuse_others(self, asked: str) -> None:
         if asked not in self.precisions:
             raise PrecisionError(
                 f"precision is {asked}, but this model works in {' or '.join(self.precisions)}; leave it at auto"
             )
-        dtype: torch.dtype = getattr(torch, asked)
-        return dtype
 
     def best_precision(self, device: str) -> torch.dtype:
         """The fastest of `precisions` on a device."""
