@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 export VENV PYTHON TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format bench clean
+.PHONY: help setup tools demo test test-slow lint format bench clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,13 +23,16 @@ $(READY): pyproject.toml constraints.txt .ci/bootstrap
 setup: $(READY)  ## install everything: .venv, and ffmpeg where it is missing
 	@command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || .ci/bootstrap ffmpeg
 
+tools: setup  ## programs that tests compare with, into .tools: helm, Prometheus, its Pushgateway
+	@.ci/tools
+
 demo: setup  ## a one-minute archive of known sounds: extract its stems, score them, name the report
 	$(PY) -m workflows.demo $(ARGS)
 
-test: setup  ## the tests, without the slow ones
+test: setup tools  ## the tests, without the slow ones
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
-test-slow: setup  ## all tests
+test-slow: setup tools  ## all tests
 	$(PY) -m pytest $(ARGS)
 
 lint: setup  ## ruff, and mypy --strict on model/ and operators/
@@ -44,5 +47,5 @@ bench: setup  ## speed and memory on this machine; the other files of bench/ say
 	@set -e; for file in model_cost peak_memory; do echo "== bench/$$file.py"; $(PY) bench/$$file.py $(ARGS); done
 
 clean:  ## remove .venv, caches and the demo's output
-	rm -rf $(VENV) build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tools build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
