@@ -9,15 +9,13 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.text import Text
 
-LINE_EVERY_SECONDS: Final = 10.0
-BAR_WIDTH: Final = 24
+from workflows.live_line import LiveLine
+
 Style = Literal["bar", "lines", "json"]
 
 
@@ -98,34 +96,25 @@ class TextProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._live: Live | None = None
-        self._began = self._said = time.monotonic()
+        self._line = LiveLine(console)
+        self._began = time.monotonic()
 
     def start(self, tally: Tally) -> None:
         self._began = time.monotonic()
-        if self.console.is_terminal:
-            self._live = Live(Text("starting ..."), console=self.console, refresh_per_second=4, transient=True)
-            self._live.start()
+        self._line.start("starting ...")
 
     def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
         for message in receipt["messages"]:
             self.console.print(f"[yellow]![/] {escape(message)}", highlight=False, soft_wrap=True)
-        now = time.monotonic()
-        line = describe(tally, now - self._began)
-        if self._live is not None:
-            share = tally.units / max(1, tally.units_planned)
-            self._live.update(Text(f"{'━' * round(BAR_WIDTH * share):<{BAR_WIDTH}} {line}"))
-        elif now - self._said > LINE_EVERY_SECONDS or tally.units == tally.units_planned:
-            self._said = now
-            self.console.print(line, highlight=False, soft_wrap=True)
+        line = describe(tally, time.monotonic() - self._began)
+        last = tally.units == tally.units_planned
+        self._line.show(tally.units / max(1, tally.units_planned), line, last=last)
 
     def give_up(self) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._line.stop()
 
     def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
-        if self._live is not None:
-            self._live.stop()
+        if self._line.stop():
             self.console.print(describe(tally, time.monotonic() - self._began), highlight=False, soft_wrap=True)
 
 

@@ -8,10 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
-from workflows.progress import BAR_WIDTH, LINE_EVERY_SECONDS
+from workflows.live_line import LiveLine
 
 
 class PullProgress:
@@ -20,21 +18,19 @@ class PullProgress:
     def __init__(self, console: Console, *, as_json: bool = False) -> None:
         self._console = console
         self._as_json = as_json
-        self._live: Live | None = None
+        self._line = LiveLine(console)
         self._name, self._size_bytes, self._done, self._resumed = "", 0, 0, 0
-        self._began = self._said = time.monotonic()
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal and not self._as_json:
-            self._live = Live(Text(""), console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
+        if not self._as_json:
+            self._line.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._line.stop()
 
     def say(self, sentence: str) -> None:
         """Something else that happens."""
@@ -53,16 +49,11 @@ class PullProgress:
         if self._resumed < 0:
             self._resumed = done_bytes
         self._done = done_bytes
-        now = time.monotonic()
-        if self._live is not None:
-            share = done_bytes / max(1, self._size_bytes)
-            self._live.update(Text(f"{'━' * round(BAR_WIDTH * share):<{BAR_WIDTH}} {self}"))
-        elif now - self._said > LINE_EVERY_SECONDS or done_bytes == self._size_bytes:
-            self._said = now
-            if self._as_json:
-                print(json.dumps({"event": "fetch", **self.numbers()}), flush=True)
-            else:
-                self._console.print(str(self), markup=False, highlight=False, soft_wrap=True)
+        last = done_bytes == self._size_bytes
+        if not self._as_json:
+            self._line.show(done_bytes / max(1, self._size_bytes), str(self), last=last)
+        elif self._line.due(last=last):
+            print(json.dumps({"event": "fetch", **self.numbers()}), flush=True)
 
     def numbers(self) -> dict[str, str | int | float]:
         """Name, bytes so far and in all, and the speed of this fetch."""

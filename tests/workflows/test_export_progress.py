@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-import workflows.export_progress
+import workflows.live_line
 from workflows.export_progress import ExportProgress
 
 
@@ -20,7 +20,7 @@ def told(console: Console) -> str:
 
 def test_elsewhere_than_on_a_terminal_there_is_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(Console(file=io.StringIO())) == ""
-    monkeypatch.setattr(workflows.export_progress, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(workflows.live_line, "LINE_EVERY_SECONDS", 0.0)
     lines = told(Console(file=io.StringIO())).splitlines()
     assert lines == ["0/3 files, 1.5 of 10.0 minutes written", "1/3 files, 2.5 of 10.0 minutes written"]
 
