@@ -97,12 +97,14 @@ def _job(workflow: str, arguments: Sequence[str], content: Mapping[str, Any], pa
     options: dict[str, Any] = {}
     for name, asked in fields_of(workflow).items():
         # What the environment of this process says is no part of the job: it may run in another one.
-        if context.get_parameter_source(asked.parameter).name not in ("COMMANDLINE", "DEFAULT_MAP"):
+        source = context.get_parameter_source(asked.parameter).name
+        if source not in ("COMMANDLINE", "DEFAULT_MAP"):
             continue
         value = context.params[asked.parameter]
         value = [str(entry) for entry in value] if asked.many else str(value) if isinstance(value, Path) else value
         if said := asked.wrong(value):
-            raise JobFileError(said)
+            option = f"--{name.replace('_', '-')}" if source == "COMMANDLINE" else name
+            raise JobFileError(option + said.removeprefix(name))
         if value != asked.default:
             options[name] = value
     return JobFile(workflow, options, path)

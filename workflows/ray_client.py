@@ -24,7 +24,7 @@ ADDRESSES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 T = TypeVar("T")
 
 
-class Unanswered(JobError):  # noqa: N818 - it may answer later
+class Unanswered(JobError):
     """The head does not answer, or not as a head that is ready."""
 
 
@@ -37,12 +37,7 @@ class NameTakenError(JobError):
 
 
 def connect(address: str) -> Any:
-    """A client of the head whose dashboard is at `address` (http://host:8265)."""
-    if not address.startswith(("http://", "https://")):
-        raise JobError(
-            f"--address is {address!r}: jobs are taken by the dashboard of a Ray head, give its URL, such as "
-            "http://HOST:8265"
-        )
+    """A client of the head whose dashboard is at `address`, http://HOST:8265."""
     with _without(ADDRESSES), in_words(address):
         return _client_class()(address.rstrip("/"))
 
@@ -64,9 +59,7 @@ def in_words(address: str) -> Iterator[None]:
             "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's"
         ) from None
     except (requests.JSONDecodeError, KeyError) as error:
-        raise JobError(
-            f"what answers at {address} is no Ray head ({type(error).__name__}); check the address"
-        ) from error
+        raise JobError(f"what answers at {address} is no Ray head: check the address and the port") from error
     except (OSError, aiohttp.ClientError) as error:  # those of requests are OSErrors
         raise Unanswered(
             f"no Ray head answers at {address}; check the address and the port (that of the dashboard, 8265), whether "

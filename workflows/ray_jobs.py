@@ -1,7 +1,7 @@
 """Jobs on a Ray cluster that is there already, by the job submission API of its head.
 
-The job runs this program's own code, shipped along, in the Python of the head. A head that is restarted forgets its jobs,
-and they end with it.
+The job runs this program's own code, shipped along, in the Python of the head. A head that is restarted forgets its
+jobs, and they end with it.
 """
 
 from __future__ import annotations

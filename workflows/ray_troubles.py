@@ -48,8 +48,8 @@ def _of_the_process(code: int | None, said: str) -> str:
     lacking = next((match[1] for line in reversed(lines) if (match := NO_PROGRAM.search(line))), None)
     if (code == 127 or "No module named" in said) and lacking is not None:
         return (
-            f"the head's Python cannot run soundquarry ({lacking}): a bare `python` is looked up in the PATH of the head; "
-            "name the one that has Ray and our dependencies with --python /path/to/python"
+            f"the head's Python cannot run soundquarry ({lacking}): a bare `python` is looked up in the PATH of the "
+            "head; name the one that has Ray and our dependencies with --python /path/to/python"
         )
     own = OURS.findall(said)
     return own[-1] if own else f"it ended with exit code {code}: {_last_line(said)}"

@@ -37,6 +37,11 @@ class JobTarget:
             wrong_use("--address is a Ray cluster, --kubernetes another place; give one of them")
         if self.address is None and not self.kubernetes:
             wrong_use("say where: --address http://HOST:8265 for a Ray cluster, or --kubernetes")
+        if self.address is not None and not self.address.startswith(("http://", "https://")):
+            wrong_use(
+                f"--address is {self.address!r}: jobs are taken by the dashboard of a Ray head; give its URL, such as "
+                "http://HOST:8265"
+            )
         stray = [option for option, value in self._of_kubernetes() if value is not None and not self.kubernetes]
         if stray:
             wrong_use(f"{stray[0]} is of Kubernetes; give --kubernetes, or leave it out")
