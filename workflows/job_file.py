@@ -68,7 +68,7 @@ def read_job(path: Path, arguments: Sequence[str] = ()) -> JobFile:
     """The job in a file, with what `arguments` say instead. Raises JobFileError."""
     content = _read(path)
     workflow = content.pop("workflow", None)
-    if workflow not in WORKFLOWS:
+    if workflow not in tuple(WORKFLOWS):
         raise JobFileError(_no_workflow(path, workflow))
     fields = fields_of(workflow)
     for name, value in content.items():

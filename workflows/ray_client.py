@@ -66,6 +66,8 @@ def in_words(address: str) -> Iterator[None]:
             "the head runs, and whether it runs with its dashboard (ray[default], --include-dashboard=true)"
         ) from error
     except RuntimeError as error:
+        if "Version check returned 404" in str(error):
+            raise JobError(f"what answers at {address} is no Ray head, or one without ray[default]") from error
         raise JobError(f"the head at {address} refuses: {error}") from error
 
 

@@ -169,7 +169,8 @@ def test_run_does_what_the_command_does(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_job_is_understood_without_torch_and_ray(job_file: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from workflows.job_file import read_job; "
-        f"from workflows.job_parcel import parcel; parcel(read_job(Path({str(job_file)!r}))); print([n for n in ('torch', 'ray') if n in sys.modules])"
+        f"from workflows.job_parcel import parcel; parcel(read_job(Path({str(job_file)!r}))); "
+        "print([n for n in ('torch', 'ray') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

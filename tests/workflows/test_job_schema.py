@@ -102,8 +102,5 @@ def test_it_is_written_as_a_file(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "workflows.job_schema"]
     subprocess.run([*command, str(tmp_path / "schema.json")], check=True)
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert (
-        json.loads((tmp_path / "schema.json").read_text())
-        == json.loads(printed)
-        == json.loads(json.dumps(job_schema()))
-    )
+    assert (tmp_path / "schema.json").read_text() == printed
+    assert json.loads(printed) == json.loads(json.dumps(job_schema()))
