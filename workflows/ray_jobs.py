@@ -31,6 +31,7 @@ from workflows.ray_client import NameTakenError, Unanswered, UnknownJobError, co
 from workflows.ray_troubles import AGAIN, exit_code_from, words
 from workflows.shipped_code import shipped_code
 
+PYTHON: Final = "python"
 POLL_SECONDS: Final = 1.0
 SUBMITS: Final = 3
 PATIENCE_SECONDS: Final = 120.0
@@ -50,7 +51,7 @@ class RayJobs:
     """The jobs of the head whose dashboard is at `address`."""
 
     address: str
-    python: str = "python"
+    python: str = PYTHON
     """The interpreter on the head; a bare name is looked up in its PATH."""
     patience_seconds: float = PATIENCE_SECONDS
 

@@ -53,8 +53,9 @@ def submit(
         str, typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail")
     ] = "join",
     python: Annotated[
-        str, typer.Option(help="Ray: the Python of the head that has Ray and our dependencies, looked up in its PATH")
-    ] = "python",
+        str | None,
+        typer.Option(help="the Python of a Ray head that has our dependencies; default: `python` in its PATH"),
+    ] = None,
 ) -> None:
     """Send a workflow to a cluster as a job. The same work is not begun twice: what already runs is joined."""
     from workflows.job_fields import WORKFLOWS
@@ -63,6 +64,8 @@ def submit(
     from workflows.job_service import IF_RUNNING
 
     target = JobTarget(address, kubernetes, namespace, release, kube_context)
+    if kubernetes and python is not None:
+        wrong_use("--python is of a Ray head; on Kubernetes the image says it")
     if if_running not in IF_RUNNING:
         wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
     given = context.args
