@@ -49,8 +49,8 @@ class RayHead:
         """Start it, and wait until it takes jobs. Its PATH leads to the Python of the tests."""
         ray = Path(sys.executable).with_name("ray")
         command = [
-            str(ray), "start", "--head", "--block", "--disable-usage-stats", f"--include-dashboard={str(self.dashboard).lower()}",
-            "--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}",
+            str(ray), "start", "--head", "--block", "--disable-usage-stats",
+            f"--include-dashboard={str(self.dashboard).lower()}", "--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}",
             f"--num-cpus={self.cores}", f"--object-store-memory={200 * 2**20}",
             *(f"--{name}={port}" for name, port in self.ports.items()),
         ]  # fmt: skip

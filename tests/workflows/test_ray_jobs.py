@@ -187,9 +187,7 @@ def test_a_head_that_is_restarted_has_forgotten_its_jobs_and_the_follower_says_s
     with pytest.raises(JobError, match="the head has been silent for 1 s, and orphan may have ended with it"):
         RayJobs(head.url, patience_seconds=1.0).wait("orphan")
     head.start()
-    with pytest.raises(
-        JobError, match="was restarted and has forgotten orphan, which ended with it; what it committed"
-    ):
+    with pytest.raises(JobError, match="was restarted and has forgotten orphan, which ended with it"):
         list(log)
     psutil.wait_procs(drivers, timeout=10)
     assert not any(driver.is_running() for driver in drivers)

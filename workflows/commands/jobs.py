@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from workflows.commands.job_target import Context, JobTarget, Kubernetes, Namesp
 from workflows.commands.options import Json
 
 if TYPE_CHECKING:
-    from workflows.job_service import JobService
+    from workflows.job_service import IfRunning, JobService
 
 jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: list, status, logs, cancel.")
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -73,7 +73,7 @@ def submit(
     for warning in run(lambda: parcel(job)).warnings:
         _say(f"warning: {warning}")
     service = target.service(python)
-    sent = run(lambda: service.submit(job, name, if_running))
+    sent = run(lambda: service.submit(job, name, cast("IfRunning", if_running)))
     if sent.skipped:
         _say(f"skipped: the same work already runs as {sent.name}")
         return
