@@ -50,7 +50,8 @@ class RayHead:
         ray = Path(sys.executable).with_name("ray")
         command = [
             str(ray), "start", "--head", "--block", "--disable-usage-stats",
-            f"--include-dashboard={str(self.dashboard).lower()}", "--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}",
+            f"--include-dashboard={str(self.dashboard).lower()}", "--dashboard-host=127.0.0.1",
+            "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}",
             f"--num-cpus={self.cores}", f"--object-store-memory={200 * 2**20}",
             *(f"--{name}={port}" for name, port in self.ports.items()),
         ]  # fmt: skip
