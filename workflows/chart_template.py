@@ -32,7 +32,7 @@ def find_template(api: KubernetesApi, release: str | None) -> Template:
         )
     if release is None and len(by_release) > 1:
         raise JobError(
-            f"{len(by_release)} releases of the chart are in namespace {api.namespace}: give --release, one of {releases}"
+            f"{len(by_release)} releases of the chart are in {api.namespace}: give --release, one of {releases}"
         )
     if release is not None and release not in by_release:
         raise JobError(f"no release {release!r} of the chart in namespace {api.namespace}: there is {releases}")

@@ -44,7 +44,7 @@ class KubernetesApi:
         return self._ask_for(call, *RAYJOBS, self.namespace, "rayjobs", name)
 
     def create_rayjob(self, manifest: Object) -> Object | None:
-        """The RayJob as it was stored; None where one of that name is there. Unknown fields are refused, not dropped."""
+        """The RayJob as it was stored; None where one of that name is there. Unknown fields are refused."""
         call = self._custom.create_namespaced_custom_object
         return self._create(call, *RAYJOBS, self.namespace, "rayjobs", manifest, field_validation="Strict")
 
@@ -94,7 +94,7 @@ class KubernetesApi:
             yield from _lines(response)
 
     def watch_rayjob(self, name: str, version: str, seconds: int) -> Iterator[Object]:
-        """Changes of the RayJob since a version of it, as they come, for a while. A broken connection is an HTTPError."""
+        """Changes of the RayJob since a version of it, for a while. A connection that breaks is an HTTPError."""
         response = self._answer(
             self._custom.list_namespaced_custom_object, *RAYJOBS, self.namespace, "rayjobs", watch=True,
             field_selector=f"metadata.name={name}", resource_version=version, timeout_seconds=seconds,

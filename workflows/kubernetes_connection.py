@@ -29,7 +29,7 @@ class Connection:
 
 
 def connect(context: str | None = None) -> Connection:
-    """The cluster of a context, of the current one, or the one this pod runs in; raises JobError where there is none."""
+    """The cluster of a context, of the current one, or the one of this pod; raises JobError where there is none."""
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException
 

@@ -139,7 +139,7 @@ class KubernetesJobs:
         self, jobs: builtins.list[Object], template: Template, job: JobFile, name: str | None, if_running: IfRunning,
         *, is_charts: bool,
     ) -> Submitted | None:  # fmt: skip
-        """The RayJob to follow instead of a new one, None where there is none. Raises JobError where that is no answer."""
+        """The RayJob that stands in the way of a new one, None where there is none."""
         named = next((found for found in jobs if found["metadata"]["name"] == name), None)
         if named is not None:
             return _again(named, job, if_running)
@@ -154,9 +154,7 @@ class KubernetesJobs:
             others = [found for found in live if label(found, RELEASE) == template.release]
             return Submitted(_name(others[0]), skipped=True) if others else None
         if same and if_running == "fail":
-            raise JobError(
-                f"{_name(same[0])} does this work already: follow it (--if-running join), or cancel it first"
-            )
+            raise _does_it_already(same[0])
         return Submitted(_name(same[0]), joined=True) if same else None
 
     def _create(self, template: Template, name: str, job: JobFile, packed: Parcel, *, is_charts: bool) -> bool:
@@ -216,7 +214,11 @@ def _again(named: Object, job: JobFile, if_running: IfRunning) -> Submitted:
         return Submitted(name, joined=True)
     if is_over(named):
         raise JobError(f"{name} has ended already ({state}): give another --name, or none for one that is free")
-    raise JobError(f"{name} does this work already: follow it (--if-running join), or cancel it first")
+    raise _does_it_already(named)
+
+
+def _does_it_already(job: Object) -> JobError:
+    return JobError(f"{_name(job)} does this work already: follow it (--if-running join), or cancel it first")
 
 
 def _summary(job: Object) -> str:

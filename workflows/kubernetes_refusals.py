@@ -38,8 +38,8 @@ def refused(error: ApiException, namespace: str) -> JobError:
     status = error.status
     if status == 401:
         return JobError(
-            "the cluster does not know who you are (401): the credentials in the kubeconfig are missing or expired. Log "
-            "in to the cluster again until `kubectl get pods` works"
+            "the cluster does not know who you are (401): the credentials in the kubeconfig are missing or expired. "
+            "Log in to the cluster again until `kubectl get pods` works"
         )
     if status == 404 and not reason:  # an object that is missing has one; a path that is missing has none
         return JobError(
@@ -64,8 +64,8 @@ def unreachable(error: Exception, host: str) -> JobError:
     """The error to raise where there is no answer at all."""
     why = str(error).rpartition(": ")[2] or type(error).__name__
     return JobError(
-        f"cannot reach the API server at {host} ({why}): is the cluster up, the network or VPN connected, and the right "
-        "context chosen (`kubectl config current-context`)?"
+        f"cannot reach the API server at {host} ({why}): is the cluster up, the network or VPN connected, and the "
+        "right context chosen (`kubectl config current-context`)?"
     )
 
 

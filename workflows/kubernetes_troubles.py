@@ -74,8 +74,8 @@ def _ending(job: Object) -> Iterator[str]:
         )
     elif reason == "JobStatusCheckTimeoutExceeded":
         yield (
-            f"the head of the cluster stopped answering ({message}): its node was lost, or its memory ran out. Submit it "
-            "again to go on; raise head.resources if it happens again"
+            f"the head of the cluster stopped answering ({message}): its node was lost, or its memory ran out. Submit "
+            "it again to go on; raise head.resources if it happens again"
         )
     elif code := driver_exit_code(message):
         own = OWN_WORDS.findall(message)
@@ -114,8 +114,8 @@ def _reported(job: Object, pods: list[Object], events: list[Object]) -> Iterator
             yield unschedulable(waiting[name], message)
         elif reason == "NotTriggerScaleUp":
             yield (
-                f"the cluster's autoscaler adds no node for pod {name}: {message.strip()}. Ask for less, or have a node "
-                "pool added that fits"
+                f"the cluster's autoscaler adds no node for pod {name}: {message.strip()}. Ask for less, or have a "
+                "node pool added that fits"
             )
 
 

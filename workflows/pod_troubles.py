@@ -92,8 +92,8 @@ def _container_troubles(pod: Object, found: dict[str, Any]) -> Iterator[str]:
     if reason in NO_IMAGE:
         yield (
             f"the image {found.get('image') or '?'} for pod {_name(pod)} ({group_of(pod)}) cannot be pulled: "
-            f"{message or reason}. Check image.repository and image.tag in the chart's values, and image.pullSecrets for "
-            "a private registry"
+            f"{message or reason}. Check image.repository and image.tag in the chart's values, and image.pullSecrets "
+            "for a private registry"
         )
     elif reason in NO_CONFIG:
         yield f"{where} cannot be made: {missing(message, pod['metadata']['namespace']) or message}"
@@ -116,8 +116,8 @@ def _lacks(pod: Object, resource: str, group: str) -> str:
     asked = _asked(pod, resource)
     if GPU.fullmatch(resource):
         return (
-            f"no node has {asked or '1'} free {resource}: add GPU nodes or wait for some, look whether the device plugin "
-            f"runs on them, or lower {group}.gpus"
+            f"no node has {asked or '1'} free {resource}: add GPU nodes or wait for some, look whether the device "
+            f"plugin runs on them, or lower {group}.gpus"
         )
     return f"no node has {asked or 'enough'} {resource} free: lower {group}.resources, or add larger nodes"
 

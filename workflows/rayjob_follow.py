@@ -1,4 +1,4 @@
-"""A RayJob that somebody waits for: its phases and troubles are told once each, its log is handed on, its end is awaited.
+"""A RayJob that somebody waits for: phases and troubles are told once each, its log is handed on, its end is awaited.
 
 It is followed through retries: each has a new cluster, a new submitter, and a log of its own.
 """
@@ -72,9 +72,8 @@ class Following:
         if job is None or is_over(job):
             return True
         self._tell(job)
-        return all(
-            found.code is not None for found in printing(job, pods_of(self._api, job)) if found.key == source.key
-        )
+        sources = {found.key: found for found in printing(job, pods_of(self._api, job))}
+        return source.key not in sources or sources[source.key].code is not None
 
     def _tell(self, job: Object) -> None:
         """Say what is new: another phase, a trouble that was not there before."""

@@ -74,7 +74,7 @@ def job_map(name: str, namespace: str, release: str, files: Mapping[str, bytes])
         largest = max(files, key=lambda file: len(files[file]))
         raise JobError(
             f"the job's files have {size:,} bytes, a ConfigMap holds {MOST_CONFIG_MAP_BYTES:,} (largest: {largest}, "
-            f"{len(files[largest]):,}): put the catalog's recordings into a bucket and name them by URL, or shorten them"
+            f"{len(files[largest]):,}): put the catalog's recordings into a bucket, or shorten them"
         )
     data, binary = {}, {}
     for file, content in files.items():
