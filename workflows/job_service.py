@@ -1,7 +1,7 @@
 """What every place that runs jobs can do: submit, list, look up, follow, cancel, and wait for the end.
 
-`ray_jobs.py` does it on a Ray cluster, `kubernetes_jobs.py` with a RayJob. A job is known by its name, and its work by a
-hash (`JobFile.work`): the same work is not begun twice at a time.
+`ray_jobs.py` does it on a Ray cluster, `kubernetes_jobs.py` with a RayJob. A job is known by its name, its work by
+a hash (`JobFile.work`): the same work is not begun twice at a time.
 """
 
 from __future__ import annotations
@@ -106,3 +106,10 @@ def name_of(job: JobFile, taken: Collection[str]) -> str:
     while f"{first}-{number}" in taken:
         number += 1
     return f"{first}-{number}"
+
+
+def instead_of(live: JobState, if_running: IfRunning) -> Submitted:
+    """What a submit does whose work the job `live` is doing already. Raises JobError where it is to fail."""
+    if if_running == "fail":
+        raise JobError(f"the same work already runs as {live.name}: join it with --if-running join, or cancel it first")
+    return Submitted(live.name, joined=if_running == "join", skipped=if_running == "skip")

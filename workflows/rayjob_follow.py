@@ -6,15 +6,16 @@ It is followed through retries: each has a new cluster, a new submitter, and a l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from workflows.job_service import JobError
+from workflows.job_service import JobError, JobState
 from workflows.kubernetes_api import KubernetesApi, Object
-from workflows.kubernetes_troubles import troubles
+from workflows.kubernetes_troubles import explained, troubles
 from workflows.kubernetes_watch import changes
 from workflows.pod_log import PodLog
 from workflows.rayjob_phase import phase_of
 from workflows.rayjob_pods import Printing, events_of, mode_of, pods_of, printing
-from workflows.rayjob_state import is_over, progress_of, status_of, when_cancelled
+from workflows.rayjob_state import is_over, progress_of, state_of, status_of, when_cancelled
 
 
 class Following:
@@ -46,6 +47,15 @@ class Following:
             pass
         assert self._job is not None
         return self._job
+
+    def last_state(self) -> JobState:
+        """How far it was when it was last seen; raises JobError where it never was."""
+        if self._job is None:
+            raise no_such_job(self._name, self._api.namespace)
+        state = state_of(self._job)
+        if is_over(self._job) or not when_cancelled(self._job):
+            return replace(state, message=explained(state, self._job))
+        return replace(state, state="stopped", message=f"cancelled at {when_cancelled(self._job)}, before it had begun")
 
     def _until_its_end(self) -> Iterator[Object]:
         """The RayJob at every news of it, that of its end included."""
@@ -79,7 +89,7 @@ class Following:
         """Say what is new: another phase, a trouble that was not there before."""
         looks = not is_over(job) and progress_of(job) == "pending"
         pods = pods_of(self._api, job) if looks else []
-        events = events_of(self._api, job, pods) if looks else []
+        events = self._events(job, pods) if looks else []
         phase = phase_of(job, pods, events)
         if phase != self._phase:
             self._phase = phase
@@ -90,9 +100,22 @@ class Following:
                     f"`kubectl port-forward service/{status_of(job).get('rayClusterName')}-head-svc 8265`"
                 )
         for trouble in troubles(job, pods, events):
-            if trouble not in self._told:
-                self._told.add(trouble)
-                self._say(trouble)
+            self._say_once(trouble)
+
+    def _events(self, job: Object, pods: list[Object]) -> list[Object]:
+        """What was reported; where that may not be read it is said, and the job is followed without."""
+        try:
+            return events_of(self._api, job, pods)
+        except JobError as error:
+            if getattr(error.__cause__, "status", None) != 403:
+                raise
+            self._say_once(f"{error}. Until then not every reason for which the job waits can be told")
+            return []
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._say(sentence)
 
 
 def no_such_job(name: str, namespace: str) -> JobError:

@@ -102,8 +102,12 @@ def files_of(config_map: Object) -> dict[str, bytes]:
 def owned_by(job: Object) -> Object:
     """The change that lets an object go when the RayJob goes."""
     meta = job["metadata"]
-    owner = {"apiVersion": job["apiVersion"], "kind": job["kind"], "name": meta["name"], "uid": meta["uid"]}
-    return {"metadata": {"ownerReferences": [owner]}}
+    return {"metadata": {"ownerReferences": [owner(job["apiVersion"], job["kind"], meta["name"], meta["uid"])]}}
+
+
+def owner(api_version: str, kind: str, name: str, uid: str) -> Object:
+    """A reference to what an object belongs to."""
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
 
 
 def check_name(name: str) -> None:
