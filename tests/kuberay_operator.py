@@ -106,8 +106,7 @@ class KubeRay:
 
     def ends(self, name: str, ray: str, message: str = "", code: int = 0, pod: str | None = None) -> None:
         """The driver has ended, the submitter with it, and KubeRay says so."""
-        pods = [found for found in self.api.names("pods") if found.startswith(f"{name}-") and "-a" not in found]
-        for found in [pod] if pod else pods:
+        for found in [pod] if pod else self.pods(f"job-name={name}"):
             self.stop_submitter(found, code)
         failed = ray == "FAILED"
         self.status(
@@ -130,15 +129,19 @@ class KubeRay:
         self.take_down(name)
         if ("jobs", name) in self.api.objects:
             self.api.remove("jobs", name)
-        for pod in self.api.names("pods"):
+        for pod in self.pods(f"job-name={name}"):
             self.api.remove("pods", pod)
 
     def take_down(self, name: str) -> None:
         """Delete the cluster's pods."""
         cluster = self.api.get("rayjobs", name)["status"].get("rayClusterName")
-        for pod in self.api.names("pods"):
-            if self.api.get("pods", pod)["metadata"]["labels"].get("ray.io/cluster") == cluster:
-                self.api.remove("pods", pod)
+        for pod in self.pods(f"ray.io/cluster={cluster}"):
+            self.api.remove("pods", pod)
+
+    def pods(self, label: str) -> list[str]:
+        key, _, value = label.partition("=")
+        found = {name: self.api.get("pods", name)["metadata"]["labels"] for name in self.api.names("pods")}
+        return [name for name, labels in found.items() if labels.get(key) == value]
 
     def reconcile(self, name: str) -> None:
         """What the controller decides on seeing a changed RayJob that has a cluster."""

@@ -62,10 +62,11 @@ def _from_pod(configuration: Configuration) -> str:
 def _from_kubeconfig(configuration: Configuration, context: str | None) -> str:
     from kubernetes.config import list_kube_config_contexts, load_kube_config
 
-    contexts, current = list_kube_config_contexts()
+    path = os.environ.get("KUBECONFIG") or str(KUBECONFIG)  # the package looks at the environment once, when imported
+    contexts, current = list_kube_config_contexts(config_file=path)
     named = {entry["name"]: entry for entry in contexts}
     if context is not None and context not in named:
         raise JobError(f"no context {context!r} in the kubeconfig; it has {', '.join(sorted(named)) or 'none'}")
-    load_kube_config(context=context, client_configuration=configuration)
+    load_kube_config(config_file=path, context=context, client_configuration=configuration)
     chosen = current if context is None else named[context]
     return str((chosen.get("context") or {}).get("namespace") or "default")

@@ -130,7 +130,7 @@ class KubernetesJobs:
                 return
             if time.monotonic() > gives_up:
                 raise JobError(
-                    f"{name} is marked as cancelled, but KubeRay has not ended it for {CANCELLED_WITHIN_SECONDS:.0f} s: "
+                    f"{name} is marked as cancelled, but KubeRay has not ended it in {CANCELLED_WITHIN_SECONDS:.0f} s: "
                     "look whether its operator runs (`kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator`)"
                 )
 
