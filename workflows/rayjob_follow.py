@@ -11,7 +11,7 @@ from dataclasses import replace
 from workflows.job_service import JobError, JobState
 from workflows.kubernetes_api import KubernetesApi, Object
 from workflows.kubernetes_troubles import explained, troubles
-from workflows.kubernetes_watch import changes
+from workflows.kubernetes_watch import changes, patiently
 from workflows.pod_log import PodLog
 from workflows.rayjob_phase import phase_of
 from workflows.rayjob_pods import Printing, events_of, mode_of, pods_of, printing
@@ -33,7 +33,7 @@ class Following:
         """What the job prints, until its end, line by line."""
         read: set[tuple[str, str]] = set()
         for job in self._until_its_end():
-            for source in printing(job, pods_of(self._api, job)):
+            for source in printing(job, self._pods(job)):
                 if source.key in read:
                     continue
                 if read and source.uid not in {uid for uid, _ in read}:
@@ -78,17 +78,17 @@ class Following:
 
     def _has_ended(self, source: Printing) -> bool:
         """Whether nothing more can come out of a container."""
-        job = self._api.rayjob(self._name)
+        job = patiently(lambda: self._api.rayjob(self._name))
         if job is None or is_over(job):
             return True
         self._tell(job)
-        sources = {found.key: found for found in printing(job, pods_of(self._api, job))}
+        sources = {found.key: found for found in printing(job, self._pods(job))}
         return source.key not in sources or sources[source.key].code is not None
 
     def _tell(self, job: Object) -> None:
         """Say what is new: another phase, a trouble that was not there before."""
         looks = not is_over(job) and progress_of(job) == "pending"
-        pods = pods_of(self._api, job) if looks else []
+        pods = self._pods(job) if looks else []
         events = self._events(job, pods) if looks else []
         phase = phase_of(job, pods, events)
         if phase != self._phase:
@@ -102,10 +102,13 @@ class Following:
         for trouble in troubles(job, pods, events):
             self._say_once(trouble)
 
+    def _pods(self, job: Object) -> list[Object]:
+        return patiently(lambda: pods_of(self._api, job))
+
     def _events(self, job: Object, pods: list[Object]) -> list[Object]:
         """What was reported; where that may not be read it is said, and the job is followed without."""
         try:
-            return events_of(self._api, job, pods)
+            return patiently(lambda: events_of(self._api, job, pods))
         except JobError as error:
             if getattr(error.__cause__, "status", None) != 403:
                 raise
