@@ -286,6 +286,7 @@ def test_a_scheduled_run_needs_these_rights_and_no_more(
     monkeypatch.setenv("SOUNDQUARRY_TEMPLATE", "stems-soundquarry-template")
     assert service(release="stems").submit(job, "nightly-1", "skip") == Submitted("nightly-1")
     follower = Follower("nightly-1")
+    follower.hears("waiting for KubeRay to take the job")
     pod = kuberay.runs("nightly-1")
     api.say(pod, "3 of 9 units")
     follower.reads("3 of 9 units")
@@ -339,7 +340,18 @@ def test_a_follower_hears_each_phase_once_and_reads_what_the_job_prints(
     assert follower.ends() == 0
     assert follower.printed == ["planning ...\n", "Größe: 3 of 9 units\n", "done\n"]
     assert len(set(follower.said)) == len(follower.said)
-    assert follower.said[-1] == "succeeded"
+    assert follower.said[-1] == "running"
+
+
+def test_a_worker_that_runs_out_of_memory_meanwhile_is_told(kuberay: KubeRay, submitted: str) -> None:
+    pod = kuberay.runs(submitted)
+    follower = Follower(submitted)
+    kuberay.api.say(pod, "3 of 9 units")
+    follower.reads("3 of 9 units")
+    kuberay.worker(submitted, state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
+    follower.hears("was killed because it used more than its memory limit")
+    kuberay.ends(submitted, "SUCCEEDED")
+    assert follower.ends() == 0
 
 
 @pytest.mark.parametrize(
