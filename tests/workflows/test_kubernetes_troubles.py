@@ -387,11 +387,11 @@ def test_what_is_only_in_events_is_told(kuberay: KubeRay, on: str, reason: str, 
         (
             {"reason": "AppFailed", "jobStatus": "FAILED", "message": "Job entrypoint command failed with exit code 1, "
              "last available logs (truncated to 20,000 chars):\nTraceback\nMemoryError"},
-            "it ended with exit code 1: see `soundquarry jobs logs talks`",
+            "it ended with exit code 1: see `soundquarry jobs logs talks --kubernetes`",
         ),
         (
             {"reason": "AppFailed", "message": "Ray head pod not found."},
-            "it failed: Ray head pod not found. See `soundquarry jobs logs talks`",
+            "it failed: Ray head pod not found. See `soundquarry jobs logs talks --kubernetes`",
         ),
     ],
 )  # fmt: skip
