@@ -252,6 +252,12 @@ def test_all_reasons_of_the_scheduler_are_told_in_one_sentence(kuberay: KubeRay)
     assert "; nodes are kept for others by the taint {dedicated: db}" in message()
 
 
+def test_a_submitter_without_a_node_is_told(kuberay: KubeRay) -> None:
+    requests = {"requests": {"cpu": "500m"}}
+    kuberay.submitter("talks", unschedulable=f"{NODES}4 Insufficient cpu.", resources=requests)
+    assert message() == "pod talks-x7k2p (submitter) finds no node: no node has 500m cpu free: add a node"
+
+
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
 def test_an_image_that_cannot_be_pulled_is_told_with_its_name(kuberay: KubeRay, reason: str) -> None:
     why = 'Back-off pulling image "example.org/soundquarry:1": pull access denied'
