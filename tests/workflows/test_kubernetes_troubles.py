@@ -366,6 +366,14 @@ def test_what_is_only_in_events_is_told(kuberay: KubeRay, on: str, reason: str, 
     assert message().startswith(said)
 
 
+def test_what_was_told_of_an_earlier_job_of_the_name_is_no_trouble(kuberay: KubeRay, api: KubernetesApi) -> None:
+    kuberay.event("talks", "FailedCreate", "Error creating: exceeded quota: a, requested: b=1, used: c=1, limited: d=1")
+    assert message().startswith("the quota a of namespace media is used up")
+    (name,) = api.names("events")
+    api.put("events", {**api.get("events", name), "lastTimestamp": "2026-01-31T09:00:00Z"})
+    assert message() == "the cluster is being made"
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -412,7 +420,7 @@ def test_a_job_that_nobody_takes_points_at_the_operator(kuberay: KubeRay, api: K
     del job["status"]
     job["metadata"]["creationTimestamp"] = "2026-01-31T09:00:00Z"
     api.put("rayjobs", job)
-    assert message().startswith("KubeRay has not taken the job for ")
+    assert message().startswith("KubeRay has not taken the job for over 60 s: look whether its operator runs")
     assert "look whether its operator runs and watches namespace media" in message()
 
 
