@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from kuberay_operator import KubeRay
-from kubernetes_api import EVERYTHING, KubernetesApi, Refusal, Rule, kubernetes_api
+from kubernetes_api import EVERYTHING, KubernetesApi, Refusal, Rule
+from kubernetes_server import kubernetes_api
 from rayjob_template import rayjob_template, template_map
 
 from workflows import kubernetes_watch, pod_log
