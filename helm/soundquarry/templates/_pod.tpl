@@ -106,11 +106,7 @@ spec:
 {{- define "soundquarry.rayEnv" -}}
 {{- $root := .root -}}
 {{- with $root.Values -}}
-- {name: HOME, value: /tmp}
-- {name: RAY_USAGE_STATS_ENABLED, value: "0"}
-{{- if eq .ray.auth "disabled" }}
-- {name: RAY_AUTH_MODE, value: disabled}
-{{- end }}
+- {name: RAY_AUTH_MODE, value: {{ .ray.auth }}}
 {{- if eq .models.kind "existingClaim" }}
 - {name: SOUNDQUARRY_MODELS, value: {{ .models.path | quote }}}
 {{- end }}

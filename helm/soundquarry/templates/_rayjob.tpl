@@ -60,8 +60,6 @@ autoscalerOptions:
   idleTimeoutSeconds: {{ int .idleTimeoutSeconds }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
   securityContext: {{- include "soundquarry.containerSecurity" $ | nindent 4 }}
-  env:
-    - {name: HOME, value: /tmp}
   volumeMounts:
     - {name: tmp, mountPath: /tmp}
 {{- end }}
@@ -108,10 +106,7 @@ spec:
         requests: {cpu: 500m, memory: 512Mi}
         limits: {memory: 1Gi}
       env:
-        - {name: HOME, value: /tmp}
-        {{- if eq .Values.ray.auth "disabled" }}
-        - {name: RAY_AUTH_MODE, value: disabled}
-        {{- end }}
+        - {name: RAY_AUTH_MODE, value: {{ .Values.ray.auth }}}
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
   volumes:
