@@ -84,11 +84,11 @@ def test_the_submitting_account_can_do_its_work_and_nothing_else() -> None:
         {
             "apiGroups": [""],
             "resources": ["configmaps"],
-            "resourceNames": ["talks-soundquarry-template"],
+            "resourceNames": ["talks-soundquarry-template", "talks-soundquarry-job"],
             "verbs": ["get"],
         },
         {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "get", "list", "watch"]},
-        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]
     binding = release.one("RoleBinding")

@@ -36,8 +36,9 @@ def mounts_of(pod: Object) -> dict[str, Object]:
 
 def test_who_submits_kuberay_and_the_chart_itself_say_the_same() -> None:
     once = rendered(ONCE)
-    by_kuberay = rendered(merged(NIGHTLY, {"schedule": {"kind": "RayCronJob"}})).one("RayCronJob")
-    assert once.one("RayJob")["spec"] == once.template["spec"] == by_kuberay["spec"]["jobTemplate"]
+    by_kuberay = rendered(merged(NIGHTLY, {"schedule": {"kind": "RayCronJob"}}))
+    assert once.one("RayJob")["spec"] == once.template["spec"] == rendered(NIGHTLY).template["spec"]
+    assert by_kuberay.one("RayCronJob")["spec"]["jobTemplate"] == by_kuberay.template["spec"]
     assert once.one("RayJob")["metadata"]["labels"] == once.template["metadata"]["labels"]
     assert "name" not in once.template["metadata"]
 

@@ -24,8 +24,9 @@ def test_the_pod_submits_the_mounted_job_and_waits_for_its_end() -> None:
         "--if-running=skip",
         "--follow",
     ]
-    fields = {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in container["env"]}
-    assert fields == {
+    template, *told = container["env"]
+    assert template == {"name": "SOUNDQUARRY_TEMPLATE", "value": "talks-soundquarry-template"}
+    assert {entry["name"]: entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in told} == {
         "NAMESPACE": "metadata.namespace",
         "JOB_NAME": "metadata.labels['job-name']",
         "JOB_UID": "metadata.labels['controller-uid']",
@@ -71,6 +72,8 @@ def test_by_kuberay_there_is_a_raycronjob_and_nobody_else_holds_a_token() -> Non
     release = rendered(merged(NIGHTLY, {"schedule": values}))
     spec = release.one("RayCronJob")["spec"]
     assert (spec["schedule"], spec["timeZone"], spec["suspend"]) == ("0 2 * * *", "Etc/UTC", True)
+    head = release.pods["head"]["metadata"]["labels"]
+    assert head["soundquarry.dev/workflow"] == "extract", "the label that its runs are known by"
     assert {"CronJob", "Role", "RoleBinding"}.isdisjoint(kind for kind, _ in release.names)
     assert not any(name.endswith("-submit") for _, name in release.names)
 

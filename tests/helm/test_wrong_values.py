@@ -102,6 +102,11 @@ NOT_TOGETHER: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         'schedule.cron is "0 2 * * *", but mode is once',
         "mode=scheduled",
     ),
+    "a scheduler without a schedule": (
+        {"schedule": {"kind": "RayCronJob"}},
+        "schedule.kind is RayCronJob, but mode is submit",
+        "mode=scheduled",
+    ),
     "four fields": (merged(NIGHTLY, {"schedule": {"cron": "0 2 * *"}}), 'schedule.cron is "0 2 * *"', "five fields"),
     "a time zone in the fields": (
         merged(NIGHTLY, {"schedule": {"cron": "TZ=UTC 0 2 * * *"}}),

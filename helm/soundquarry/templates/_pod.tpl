@@ -62,6 +62,10 @@ KubeRay adds Ray's command, probes and token to it, and the init container that 
 metadata:
   labels:
     {{- include "soundquarry.podLabels" (dict "root" $root "component" .component "more" .values.labels) | nindent 4 }}
+    {{- if and $head (eq $root.Values.schedule.kind "RayCronJob") }}
+    {{- /* KubeRay gives the runs of a RayCronJob no labels of ours: `soundquarry jobs list` knows them by their head. */}}
+    soundquarry.dev/workflow: {{ $root.Values.job.workflow }}
+    {{- end }}
   {{- with .values.annotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
