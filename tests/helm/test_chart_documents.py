@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import helm_python
 import pytest
 import yaml
 from rendered_chart import CHART, EXAMPLES, NIGHTLY, ONCE, Rendered, merged, rendered
@@ -21,8 +22,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
 def by_helm_4(values: Mapping[str, Any]) -> dict[str, str]:
     """The files of the release as the library of Helm 4 renders them."""
-    helm = pytest.importorskip("helm_python", reason="helm-python-sdk is built for Linux only")
-    with helm.Chart.load(CHART) as chart:
+    with helm_python.Chart.load(CHART) as chart:
         files: dict[str, str] = chart.render(dict(values), name="talks", namespace="media")
     return files
 
