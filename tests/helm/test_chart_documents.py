@@ -1,4 +1,4 @@
-"""What the chart says of itself agrees with what it is: versions, values, schema, README, notes."""
+"""What the chart says of itself agrees with what it is: versions, values, schema, notes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import helm_python
 import pytest
 import yaml
 from rendered_chart import CHART, EXAMPLES, NIGHTLY, ONCE, Rendered, merged, rendered
-
-from workflows.chart_readme import chart_values, values_tables, with_tables
 
 ROOT = Path(__file__).parents[2]
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
@@ -46,29 +44,6 @@ def test_the_chart_has_the_version_of_the_program_and_of_its_ray() -> None:
     assert chart["appVersion"] == project["version"]
     (ray,) = (line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line.startswith("ray=="))
     assert yaml.safe_load(VALUES)["ray"]["version"] == ray.removeprefix("ray==")
-
-
-def test_the_readme_is_made_from_the_values() -> None:
-    readme = (CHART / "README.md").read_text(encoding="utf-8")
-    assert readme == with_tables(readme, VALUES), "run python -m workflows.chart_readme"
-
-
-def test_every_value_has_its_words_and_its_section() -> None:
-    values = chart_values(VALUES)
-    assert len(values) > 100
-    rows = [line for line in values_tables(VALUES).splitlines() if line.startswith("| `")]
-    assert len(rows) == len(values), "a value stands before the first section"
-    assert all(value.about[0].isupper() or value.about[0] == "`" for value in values)
-
-
-def test_a_value_without_words_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"line 4: b\.c has no words: write '# -- "):
-        chart_values("# -- A\na: 1\nb:\n  c: 2\n")
-
-
-def test_the_words_of_a_value_may_take_several_lines() -> None:
-    (value,) = chart_values("# === S\n\n# no words\n# -- One,\n# two\na: [1, x]\n")
-    assert (value.path, value.default, value.about) == ("a", '[1, "x"]', "One, two")
 
 
 def test_schema_and_values_know_the_same_values() -> None:

@@ -129,6 +129,24 @@ def test_given_names_are_used_as_they_are() -> None:
     assert labels["app.kubernetes.io/name"] == "soundquarry"
 
 
+def test_names_that_yaml_takes_for_numbers_or_switches_stay_names() -> None:
+    values = merged(
+        NIGHTLY,
+        {
+            "image": {"pullSecrets": ["1"]},
+            "serviceAccount": {"name": "2"},
+            "head": {"priorityClassName": "3"},
+            "scratch": {"kind": "ephemeral", "storageClass": "4"},
+            "models": {"kind": "existingClaim", "claim": "5", "pull": ["clapsep"]},
+            "networkPolicy": {"operatorNamespace": "6", "monitoringNamespace": "null"},
+            "kueue": {"queueName": "true"},
+        },
+    )
+    release = rendered(values, release="2026")
+    for found in [*release.objects, merged(release.template, {"metadata": {"name": "a"}})]:
+        assert problems(found) == [], found["kind"]
+
+
 def test_another_job_is_another_run_and_the_same_one_is_none() -> None:
     name = rendered(ONCE).one("RayJob")["metadata"]["name"]
     assert re.fullmatch(r"talks-soundquarry-[0-9a-f]{10}", name)

@@ -153,7 +153,9 @@ def test_shared_memory_is_as_large_as_the_memory() -> None:
 def test_scratch_is_the_disk_a_claim_of_the_pod_or_a_claim_of_all() -> None:
     disk = rendered().pods["cpu"]
     assert volumes_of(disk)["tmp"]["emptyDir"] == {"sizeLimit": "100Gi"}
-    claim = rendered({"scratch": {"kind": "ephemeral", "size": "1Ti", "storageClass": "fast"}}).pods["cpu"]
+    pods = rendered({"scratch": {"kind": "ephemeral", "size": "1Ti", "storageClass": "fast"}}).pods
+    claim = pods["cpu"]
+    assert "emptyDir" in volumes_of(pods["head"])["tmp"], "the head fetches no media"
     spec = volumes_of(claim)["tmp"]["ephemeral"]["volumeClaimTemplate"]["spec"]
     assert (spec["storageClassName"], spec["resources"]["requests"]["storage"]) == ("fast", "1Ti")
     shared = rendered({"scratch": {"kind": "existingClaim", "claim": "media"}}).pods["cpu"]
