@@ -29,8 +29,10 @@ class Tally:
     seconds_planned: float = 0.0
     units_unprobed: int = 0
     already_done: int = 0
+    deleted: int = 0
     units: int = 0
     units_uncommitted: int = 0
+    units_begun_again: int = 0
     seconds: float = 0.0
     stems: int = 0
     events: int = 0
@@ -38,12 +40,14 @@ class Tally:
     pairs: int = 0
     pairs_passed: int = 0
     size_bytes: int = 0
+    gpu_seconds: float = 0.0
     failures: dict[str, int] = field(default_factory=dict)
 
     def add(self, receipt: Mapping[str, Any]) -> None:
         """Count one receipt."""
         self.units += 1
         self.units_uncommitted += not receipt["committed"]
+        self.units_begun_again += receipt["begun"] > 1
         for name in ("seconds", "stems", "events", "windows", "pairs", "pairs_passed", "size_bytes"):
             setattr(self, name, getattr(self, name) + receipt[name])
         for error_class in receipt["error_classes"]:
