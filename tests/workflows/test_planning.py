@@ -139,6 +139,7 @@ def test_a_version_that_comes_back_replaces_the_one_that_replaced_it(dataset: Da
 def test_what_a_run_did_not_look_at_is_never_marked(dataset: Dataset, media: Path) -> None:
     write(media / "a" / "odd.dat")
     write(media / "a" / ".hidden.wav")
+    write(media / "b" / "w.flac")
     (media / "list.csv").write_text("uri\na/x.wav\nb/z.flac\n")
     dataset.run(media, media / "a" / "odd.dat", media / "a" / ".hidden.wav")
     everything = dataset.sources
@@ -162,7 +163,7 @@ def test_a_row_of_a_manifest_whose_source_is_gone_marks_it(dataset: Dataset, med
     (media / "b" / "z.flac").unlink()
     assert dataset.run(manifest) == ["b/z.flac"] * 2
     of_file = [word for name, word in dataset.sources if name == "b/z.flac"]
-    assert of_file == ["gone", "gone"]
+    assert of_file == ["gone"]
     assert ("never.wav", "there") in dataset.sources  # asked for and not found, as before
     manifest.write_text("uri\na/x.wav\nnever.wav\n")
     write(media / "never.wav")
@@ -194,15 +195,12 @@ def test_members_that_an_archive_no_longer_holds_are_marked(
 
 
 def test_members_of_an_archive_that_cannot_be_listed_to_its_end_are_left_alone(dataset: Dataset, media: Path) -> None:
-    members = [("a.wav", b"1" * 400), ("b.wav", b"2" * 900)]
+    members = [("a.wav", b"1" * 400), ("b.wav", b"2" * 900), ("c.wav", b"3" * 100)]
     write(media / "x.tar", tar_of(members))
     dataset.run(media)
-    before = [row for row in dataset.sources if row[0].startswith("tar://b")]
     write(media / "x.tar", tar_of(members)[:1600])
     dataset.run(media)
-    assert (
-        [row for row in dataset.sources if row[0].startswith("tar://b")] == before == [("tar://b.wav::x.tar", "there")]
-    )
+    assert [word for name, word in dataset.sources if name == "tar://c.wav::x.tar"] == ["there"]
     write(media / "x.tar", tar_of(members))
     dataset.run(media)
     assert ("x.tar", "gone") in dataset.sources  # the failure of the archive as a whole is over
@@ -232,6 +230,10 @@ class Moody(MemoryFileSystem):  # type: ignore[misc]
     store: dict[str, Any] = {}  # noqa: RUF012
     pseudo_dirs = [""]  # noqa: RUF012
     refused: dict[str, OSError] = {}  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("moody://", "memory://")))
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
         if self._strip_protocol(path) in self.refused:
