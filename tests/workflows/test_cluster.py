@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from growing_cluster import growing_cluster
 from made_media import chirp, encode
 
 from operators.verification import verify_dataset
@@ -134,38 +134,34 @@ def test_a_node_that_is_lost_costs_at_most_the_units_in_flight(archive: Path, tm
     assert set(pq.read_table(out / "sources.parquet")["status"].to_pylist()) == {"ok"}
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sq") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_small_job_on_a_cluster_that_grows_from_nothing_starts_one_node(archive: Path, tmp_path: Path) -> None:
-    """The nodes are processes of this machine; those with a separator are known by a resource of their own."""
-    from ray.cluster_utils import AutoscalingCluster
-
-    worker = {"resources": {"CPU": 2}, "node_config": {}, "min_workers": 0, "max_workers": 4}
-    growing = AutoscalingCluster(
-        head_resources={"CPU": 0}, worker_node_types={"cpu": worker}, idle_timeout_minutes=1, autoscaler_v2=True
-    )
-    growing.start()
-    try:
-        os.environ["SOUNDQUARRY_MAX_CPUS"] = "8"
-        run = start(archive, tmp_path / "out", "auto", "--device", "cpu")
-        most = 0
-        while run.poll() is None:
-            most = max(most, _worker_nodes())
-            time.sleep(1.0)
-        assert run.stdout is not None
-        done = json.loads(run.stdout.read().splitlines()[-1])
-        assert run.returncode == 0, run.stderr and run.stderr.read()
-    finally:
-        os.environ.pop("SOUNDQUARRY_MAX_CPUS", None)
-        growing.shutdown()
-    assert (done["units"], done["lost"]) == (16, 0)
-    assert most == 1
+@pytest.mark.parametrize(("workers", "nodes"), [((), 1), (("--workers", "2"), 2)], ids=["small", "told"])
+def test_a_cluster_that_grows_from_nothing_starts_as_many_nodes_as_separators(
+    archive: Path, tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: Any, nodes: int
+) -> None:
+    monkeypatch.setenv("SOUNDQUARRY_MAX_CPUS", "4")
+    with growing_cluster(short_folder, {"CPU": 1}, most=4) as address:
+        run = start(archive, tmp_path / "out", address, "--device", "cpu", *workers)
+        most, lines = 0, []
+        for line in lines_of(run):
+            lines.append(line)
+            if line["event"] == "unit":
+                most = max(most, _worker_nodes(address))
+        assert run.wait(timeout=60) == 0, run.stderr and run.stderr.read()
+    assert (lines[-1]["units"], lines[-1]["lost"], most) == (16, 0, nodes)
     assert verify_dataset(str(tmp_path / "out")).findings == []
 
 
-def _worker_nodes() -> int:
-    """Nodes of the running cluster that offer a CPU, asked for by a process of its own."""
-    script = "import ray; ray.init(address='auto', log_to_driver=False, logging_level=40);"
+def _worker_nodes(address: str) -> int:
+    """Nodes of the cluster that offer a CPU, asked for by a process of its own."""
+    script = f"import ray; ray.init({address!r}, log_to_driver=False, logging_level=40);"
     script += "print(sum(bool(n['Alive'] and n['Resources'].get('CPU')) for n in ray.nodes()))"
-    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    return int(asked.stdout or 0)
+    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return int(asked.stdout)
