@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Event, Thread
 from typing import Any, Final
 
-from operators.attempts import RemoteAttempts
+from operators.attempts import AttemptLedger, RemoteAttempts
 from workflows.cluster import ClusterError, Placement
 
 SAMPLE_SECONDS: Final = 1.0
@@ -48,7 +48,7 @@ class GpuMeter:
             end.set()
             thread.join()
 
-    def receipts(self, receipts: Iterable[Receipt], attempts: RemoteAttempts) -> Iterator[Receipt]:
+    def receipts(self, receipts: Iterable[Receipt], attempts: AttemptLedger | RemoteAttempts) -> Iterator[Receipt]:
         """The receipts of units that have begun, until there are no more of them."""
         done: set[str] = set()
         for receipt in receipts:
