@@ -6,6 +6,7 @@ Audio-hours done, speed as x real time, time left, failures, and what earlier ru
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -134,9 +135,10 @@ class TextProgress:
 
 
 class JsonProgress:
-    """One JSON object per line: `plan`, then a `unit` per receipt, then `done`."""
+    """One JSON object per line: `plan`, then a `unit` per receipt, then `done`; on what is standard output now."""
 
     def __init__(self) -> None:
+        self._out = sys.stdout
         self._began = time.monotonic()
 
     def start(self, tally: Tally) -> None:
@@ -159,4 +161,4 @@ class JsonProgress:
         """Nothing to say: the error itself goes to standard error."""
 
     def _say(self, kind: str, **content: Any) -> None:
-        print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)
+        print(json.dumps({"event": kind, **content}, ensure_ascii=False), file=self._out, flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -173,7 +175,10 @@ def _separate(job: Any, as_json: bool) -> Any:
     from workflows.report import report as write_report
 
     console = Console(stderr=as_json)
-    summary = run_extract(job, JsonProgress() if as_json else TextProgress(console))
+    progress = JsonProgress() if as_json else TextProgress(console)
+    # Ray tells of lost nodes on standard output, between the lines that are read by programs.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        summary = run_extract(job, progress)
     page = write_report(job.out)
     if not as_json:
         rate = summary.gate_skip_rate
