@@ -1,5 +1,5 @@
-"""How often the members of a unit were begun and never finished: what keeps a poisonous source from killing workers
-for ever.
+"""What was begun: it keeps a poisonous source from killing workers for ever, and a run that is called off from
+beginning anything more.
 
 Ray runs a lost worker's unit again without limit. The ledger lives in a small actor of the run; a member that was
 being worked on when its worker died `MAX_LOST_WORKERS` times becomes a failure row, and the rest of its unit goes on
@@ -38,12 +38,18 @@ class Attempts(Protocol):
         """Notes that work on the member ended, well or badly, with its worker alive."""
         ...
 
+    def begin_unit(self, unit_id: str) -> int:
+        """Notes that the unit begins; returns how often it has by now, 0 when the run was called off before it did."""
+        ...
+
 
 class AttemptLedger:
     """Counts in memory; the body of the actor, and all that a single process needs."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._units: Counter[str] = Counter()
+        self._is_called_off = False
 
     def begin(self, member_id: str) -> int:
         """Notes a beginning; returns how many earlier ones never ended."""
@@ -54,6 +60,21 @@ class AttemptLedger:
     def end(self, member_id: str) -> None:
         """Forgets the member: its worker is alive."""
         self._open.pop(member_id, None)
+
+    def begin_unit(self, unit_id: str) -> int:
+        """See `Attempts.begin_unit`. A unit that a lost worker had begun may begin again."""
+        if self._is_called_off and unit_id not in self._units:
+            return 0
+        self._units[unit_id] += 1
+        return self._units[unit_id]
+
+    def call_off(self) -> None:
+        """From now on no further unit begins."""
+        self._is_called_off = True
+
+    def begun(self) -> set[str]:
+        """The units that have begun, finished ones too."""
+        return set(self._units)
 
 
 class RemoteAttempts:
@@ -71,3 +92,21 @@ class RemoteAttempts:
     def end(self, member_id: str) -> None:
         """See `AttemptLedger.end`; not waited for."""
         self._actor.end.remote(member_id)
+
+    def begin_unit(self, unit_id: str) -> int:
+        """See `Attempts.begin_unit`."""
+        import ray
+
+        return int(ray.get(self._actor.begin_unit.remote(unit_id)))
+
+    def call_off(self) -> None:
+        """See `AttemptLedger.call_off`; it has happened when this returns."""
+        import ray
+
+        ray.get(self._actor.call_off.remote())
+
+    def begun(self) -> set[str]:
+        """See `AttemptLedger.begun`."""
+        import ray
+
+        return set(ray.get(self._actor.begun.remote()))

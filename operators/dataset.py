@@ -1,8 +1,8 @@
 """A dataset as a whole: its signature, what is committed, and the tables derived from the units' footers.
 
-Contract: the footers are the truth. `sources.parquet`, `coverage.parquet` and the totals are made from them alone, at
-any time, and replace what was there atomically. Which record counts when several tell of one member:
-`operators/standing.py`.
+Contract: the footers are the truth. `sources.parquet`, `coverage.parquet` and the totals are made from them (and from
+what later runs found of the sources, `operators/whereabouts.py`) alone, at any time, and replace what was there
+atomically. Which record counts when several tell of one member: `operators/standing.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from operators.footers import OnUnreadable, log_unreadable, read_record, read_records
@@ -21,6 +22,7 @@ from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import COVERAGE_SCHEMA, SCHEMA_VERSION, SOURCE_SCHEMA
 from operators.standing import Ledger, MemberOutcome, merged_status
 from operators.unit_file import UnitFileWriter, unit_path
+from operators.whereabouts import Whereabouts, whereabouts
 from operators.whole_file import WholeFile, failing_as_rows, place
 
 SIGNATURE_FILE: Final = "dataset.json"
@@ -108,15 +110,16 @@ def read_ledger(out_uri: str, on_unreadable: OnUnreadable = log_unreadable) -> L
     return ledger
 
 
-def committed_members(out_uri: str) -> dict[str, MemberOutcome]:
+def committed_members(out_uri: str, ledger: Ledger | None = None) -> dict[str, MemberOutcome]:
     """What is committed, by member_id: status, error class and attempts so far. The next run plans everything else."""
+    ledger = ledger if ledger is not None else read_ledger(out_uri)
     return {
         member_id: MemberOutcome(entry.outcome.status, entry.outcome.error_class, entry.attempts)
-        for member_id, entry in read_ledger(out_uri).members.items()
+        for member_id, entry in ledger.members.items()
     }
 
 
-def _source_row(records: list[SourceRecord], attempts: int) -> dict[str, Any]:
+def _source_row(records: list[SourceRecord], attempts: int, latest: Whereabouts) -> dict[str, Any]:
     """One row for all stretches of a track; the first one that went wrong is told of."""
     records = sorted(records, key=lambda record: (record.start_seconds, record.member_id))
     wrong = [record for record in records if record.status != "ok"]
@@ -139,11 +142,14 @@ def _source_row(records: list[SourceRecord], attempts: int) -> dict[str, Any]:
         "sample_rate": next((record.sample_rate for record in records if record.sample_rate), None),
         "channels": next((record.channels for record in records if record.channels), None),
         "stems": sum(record.stems for record in records),
+        "deleted_at": latest.deleted_at,
+        "newer_version": latest.newer_than(records[0].source_version),
     }
 
 
-def sources_table(ledger: Ledger) -> pa.Table:
+def sources_table(out_uri: str, ledger: Ledger) -> pa.Table:
     """One row per source track, or per source (track null) that failed as a whole or has no audio; sorted."""
+    latest = whereabouts(out_uri, ledger)
     tracks: dict[tuple[str, str, int], list[SourceRecord]] = {}
     attempts: Counter[tuple[str, str, int]] = Counter()
     for source, tried in ledger.sources():
@@ -151,7 +157,7 @@ def sources_table(ledger: Ledger) -> pa.Table:
         tracks.setdefault(key, []).append(source)
         attempts[key] = max(attempts[key], tried)
     return pa.Table.from_pylist(
-        [_source_row(tracks[key], attempts[key]) for key in sorted(tracks)], schema=SOURCE_SCHEMA
+        [_source_row(tracks[key], attempts[key], latest[key[0]]) for key in sorted(tracks)], schema=SOURCE_SCHEMA
     )
 
 
@@ -187,7 +193,7 @@ def write_coverage(file: BinaryIO, out_uri: str, ledger: Ledger) -> int:
 
 def rebuild_sources(out_uri: str, ledger: Ledger | None = None) -> pa.Table:
     """Writes `OUT/sources.parquet` from the footers and returns its table."""
-    table = sources_table(ledger if ledger is not None else read_ledger(out_uri))
+    table = sources_table(out_uri, ledger if ledger is not None else read_ledger(out_uri))
     with WholeFile((place(out_uri) / SOURCES_FILE).uri) as whole:
         with failing_as_rows(whole.place.uri):
             pq.write_table(table, whole.file, compression="zstd")
@@ -261,8 +267,12 @@ class Totals:
 
 
 def totals(sources: pa.Table, coverage: pa.Table, ledger: Ledger) -> Totals:
-    """The sums over the derived tables (`coverage`: only its counting columns are needed)."""
-    rows = sources.select(["source_uri", "status", "error_class"]).to_pylist()
+    """The sums over the derived tables (`coverage`: only its counting columns are needed).
+
+    Of a source that was committed in several versions the latest says how it is.
+    """
+    latest = sources.filter(pc.is_null(sources["newer_version"]))
+    rows = latest.select(["source_uri", "status", "error_class"]).to_pylist()
     statuses: dict[str, set[Any]] = {}
     for row in rows:
         statuses.setdefault(row["source_uri"], set()).add(row["status"])

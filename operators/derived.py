@@ -37,7 +37,7 @@ def is_library(out_uri: str) -> bool:
 def derived_writers(out_uri: str, ledger: Ledger) -> dict[str, Writer]:
     """File name -> what writes its bytes, of every table that this dataset has."""
     writers: dict[str, Writer] = {
-        SOURCES_FILE: lambda file: pq.write_table(sources_table(ledger), file),
+        SOURCES_FILE: lambda file: pq.write_table(sources_table(out_uri, ledger), file),
         COVERAGE_FILE: lambda file: write_coverage(file, out_uri, ledger),
     }
     if is_library(out_uri):

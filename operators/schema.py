@@ -168,6 +168,8 @@ EVENT_TABLE_SCHEMA: Final = pa.schema(
 )  # fmt: skip
 """`LIB/events.parquet`: one row per mined event, without its audio; derived from the committed units."""
 
+_MOMENT: Final = pa.timestamp("ms", tz="UTC")
+
 SOURCE_SCHEMA: Final = pa.schema(
     [
         _column("source_uri", pa.string(), "where the media lies"),
@@ -182,8 +184,19 @@ SOURCE_SCHEMA: Final = pa.schema(
         _column("sample_rate", pa.int32(), "Hz, of the stems"),
         _column("channels", pa.int32(), "channels of the track"),
         _column("stems", pa.int64(), "stem rows written"),
+        _column("deleted_at", _MOMENT, "when a run did not find it any more, null: it is there"),
+        _column("newer_version", pa.string(), "the version that replaced this one, null: it is the latest"),
     ]
 )
+
+LISTING_SCHEMA: Final = pa.schema(
+    [
+        _column("source_uri", pa.string(), "where the media lies, or lay"),
+        _column("source_version", pa.string(), "the version that is there, or was the last"),
+        _column("deleted_at", _MOMENT, "when a run did not find it any more, null: it is there"),
+    ]
+)
+"""`OUT/listings/<run_id>.parquet`: what a run found to be otherwise than was known (`operators/whereabouts.py`)."""
 
 COVERAGE_SCHEMA: Final = pa.schema(
     [
@@ -207,6 +220,7 @@ COVERAGE_SCHEMA: Final = pa.schema(
 RECEIPT_SCHEMA: Final = pa.schema(
     [
         pa.field("unit_id", pa.string(), nullable=False),
+        pa.field("begun", pa.int32(), nullable=False),  # how often; 0: the run was called off before
         pa.field("committed", pa.bool_(), nullable=False),
         pa.field("seconds", pa.float64(), nullable=False),  # audio decoded and looked at, context not counted
         pa.field("stems", pa.int64(), nullable=False),

@@ -65,7 +65,8 @@ class SeparateAndCommit:
     """`dataset.map_batches(SeparateAndCommit, batch_size=1, batch_format="pyarrow", compute=ActorPoolStrategy(...))`.
 
     UNIT rows in, RECEIPT rows out. Never raises for a bad source, or for one that memory does not suffice for: it is
-    a failure in the unit's record. A unit that cannot be committed (a full disk) is a receipt that says so.
+    a failure in the unit's record. A unit that cannot be committed (a full disk) is a receipt that says so, and so is
+    one that is not begun because the run was called off.
     """
 
     def __init__(
@@ -124,7 +125,8 @@ class SeparateAndCommit:
         unit_id: str = batch["unit_id"][row].as_py()
         tally, size_bytes, problems = _Tally(), 0, list[SourceFailure]()
         given_up: dict[str, SourceFailure] = {}
-        while True:
+        begun = self.attempts.begin_unit(unit_id)
+        while begun:
             try:
                 size_bytes = self._commit(batch, row, tally, given_up, began)
             except _PieceError as error:  # rows cannot be taken back: the unit begins anew without the piece
@@ -137,7 +139,8 @@ class SeparateAndCommit:
         bad = [source for source in tally.sources if source.status != "ok"]
         return {
             "unit_id": unit_id,
-            "committed": not problems,
+            "begun": begun,
+            "committed": bool(begun) and not problems,
             "seconds": sum(source.seconds for source in tally.sources),
             "stems": sum(source.stems for source in tally.sources),
             "events": tally.events,

@@ -78,6 +78,7 @@ class Entry:
     """The record of a member that counts, and how often the member was tried in all."""
 
     unit_id: str
+    run_id: str
     outcome: MemberOutcome
     sources: list[SourceRecord]
     attempts: int
@@ -105,7 +106,7 @@ class Ledger:
         self.wall_seconds += record.wall_seconds
         for member_id, outcome in member_outcomes(record).items():
             sources = [source for source in record.sources if source.member_id == member_id]
-            entry = Entry(record.unit_id, outcome, sources, record.attempt)
+            entry = Entry(record.unit_id, record.run_id, outcome, sources, record.attempt)
             known = self.members.get(member_id)
             if known is not None:
                 entry.attempts = known.attempts = max(known.attempts, record.attempt)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from operators.footers import UnitFileError, read_record
 from operators.records import UnitRecord
 from operators.schema import PLAN_SCHEMA, STEM_SCHEMA
 from operators.standing import WITH_STEMS, Ledger
+from operators.whereabouts import Whereabouts, read_listings
 from operators.whole_file import Place, find_temporary, place
 
 READERS: Final = 8
@@ -276,18 +278,19 @@ def _check_table(file: Place, write: Writer, result: VerifyResult) -> None:
 
 
 def _check_plan(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
-    """Every member that was planned is committed, unless a later plan names another version of its source."""
+    """Every member that was planned is committed, unless its source is gone, or has another version since."""
     plan = place(out_uri) / "plan"
     missing: dict[str, tuple[str, str, str]] = {}
-    latest: dict[str, str] = {}
+    latest: dict[str, Whereabouts] = {}
     planned: set[str] = set()
     for path in plan.find(".parquet"):
+        run_id = PurePosixPath(path).stem
         try:
             with plan.fs.open(path, "rb") as handle:
                 for batch in pq.ParquetFile(handle).iter_batches(columns=["members"]):
                     for member in (member for members in batch["members"].to_pylist() for member in members):
                         planned.add(member["member_id"])
-                        latest[member["source_uri"]] = member["source_version"]
+                        latest[member["source_uri"]] = Whereabouts(run_id, member["source_version"])
                         if member["member_id"] not in ledger.members:
                             missing[member["member_id"]] = (
                                 member["source_uri"],
@@ -298,14 +301,24 @@ def _check_plan(out_uri: str, ledger: Ledger, result: VerifyResult) -> None:
             message = f"not a plan of this version ({type(error).__name__}: {error}); expected {PLAN_SCHEMA.names}"
             result.findings.append(Finding("plan_unreadable", path, message))
     result.planned_members = len(planned)
-    for replaced, kind, said in (
+    try:
+        for uri, word in read_listings(out_uri).items():
+            if uri in latest and word.run_id >= latest[uri].run_id:
+                latest[uri] = word
+    except OSError as error:
+        result.findings.append(Finding("listing_unreadable", out_uri, str(error)))
+    for over, kind, said in (
         (False, "member_missing", f"planned members are not committed; {RERUN}"),
-        (True, "source_replaced", "planned members are of versions that a later plan replaces; nothing to do"),
+        (
+            True,
+            "source_replaced",
+            "planned members are of sources that are gone or have another version; nothing to do",
+        ),
     ):
-        names = sorted(name for uri, version, name in missing.values() if (latest[uri] != version) == replaced)
+        names = sorted(name for uri, version, name in missing.values() if latest[uri].is_over(version) == over)
         if names:
             message = f"{len(names)} of {len(planned)} {said}: {_some(names)}"
-            result.findings.append(Finding(kind, plan.uri, message, harmless=replaced))
+            result.findings.append(Finding(kind, plan.uri, message, harmless=over))
 
 
 def _member_name(member: dict[str, Any]) -> str:

@@ -18,7 +18,11 @@ LOCAL_STORE_BYTES: Final = 1536 * 2**20
 """Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
 MOST_THREADS: Final = 8
 """Threads of one separating actor on a CPU; beyond that, further actors. Our choice, not measured."""
+UNITS_WORTH_A_NODE: Final = 10
+"""A separator that a node has to be started for wants so many units: the node takes minutes to come. Our choice."""
 MODELS_FOLDER: Final = "SOUNDQUARRY_MODELS"
+CLUSTER_MAXIMUM: Final = {"CPU": "SOUNDQUARRY_MAX_CPUS", "GPU": "SOUNDQUARRY_MAX_GPUS"}
+"""What an autoscaling cluster may grow to. Ray's own autoscaler does not tell the driver; the chart does."""
 WORKER_ENVIRONMENT: Final = {
     # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -57,6 +61,7 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
     """Ray for the time of a run: the cluster at `address` or in RAY_ADDRESS, else one embedded in this process."""
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DATA_CLUSTER_SCALING_UP_UTIL_THRESHOLD", "2")  # nodes come for actors that wait for them
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of every actor that can be restarted
     import ray
 
@@ -113,30 +118,52 @@ def _quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def placement(device: str, workers: int | None = None) -> Placement:
-    """Sizes of the actor pools for the cluster that is connected.
+def placement(device: str, workers: int | None = None, units: int | None = None) -> Placement:
+    """Sizes of the actor pools for `units` of work (None: as many as there can be) on the cluster that is connected.
 
-    `device`: auto, cpu or cuda. Raises ClusterError when the pipeline could not start: an actor pool that takes
-    every core would wait for ever for the decoding that feeds it.
+    `device`: auto, cpu or cuda. Nodes that an autoscaler would start count (`CLUSTER_MAXIMUM`); it starts them for the
+    actors that wait, so there are no more of those than the work is worth. Raises ClusterError when the pipeline could
+    not start: an actor pool that takes every core would wait for ever for the decoding that feeds it.
     """
-    import ray
-
-    resources = ray.cluster_resources()
-    cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    cpus, cpus_there = _most("CPU")
+    gpus, gpus_there = _most("GPU")
     if device == "auto":
         device = "cuda" if gpus else "cpu"
     if cpus < 1:
         raise ClusterError("the cluster has no CPU for decoding; add a worker with at least one core")
     if device == "cuda":
         if not gpus:
-            raise ClusterError("--device cuda, but the cluster offers no GPU; use --device cpu, or add a GPU worker")
-        separators = min(workers or gpus, gpus)
-        return Placement("cuda", separators, 0.25, 1.0, 1, max(1, min(cpus - 1, 4 * separators)), 0.5)
+            raise ClusterError(
+                "--device cuda, but the cluster offers no GPU; use --device cpu, or add a GPU worker (where GPU nodes "
+                f"are started when they are asked for, {CLUSTER_MAXIMUM['GPU']} tells how many there may be)"
+            )
+        separators = _worth(min(workers or gpus, gpus), units, there=workers or gpus_there)
+        decoders = max(1, min(cpus - 1, 4 * separators, units or cpus))
+        return Placement("cuda", separators, 0.25, 1.0, 1, decoders, 0.5)
     threads = min(MOST_THREADS, _cores_per_node())
-    separators = workers or max(1, cpus // threads)
+    most = max(1, cpus // threads)
     # Half of the cores are booked by separators, a quarter by decoders: decoding is the smaller part of the work, and
     # the separators' threads use what the bookings leave.
-    return Placement("cpu", separators, 0.5 * cpus / separators, 0.0, threads, max(1, cpus // 8), 0.25)
+    separators = _worth(workers or most, units, there=workers or max(1, cpus_there // threads))
+    return Placement("cpu", separators, 0.5 * cpus / (workers or most), 0.0, threads, max(1, cpus // 8), 0.25)
+
+
+def _most(resource: str) -> tuple[int, int]:
+    """How much of a resource the cluster has once it is as large as it may be, and how much it has now."""
+    import ray
+
+    there = int(ray.cluster_resources().get(resource, 0))
+    told = os.environ.get(CLUSTER_MAXIMUM[resource], "0")
+    if not told.isdecimal():
+        raise ClusterError(f"{CLUSTER_MAXIMUM[resource]} is {told!r}; give a whole number, or leave it out")
+    return max(there, int(told)), there
+
+
+def _worth(most: int, units: int | None, there: int) -> int:
+    """How many separators the work is worth, of at most `most`; those for which the nodes are `there` cost nothing."""
+    if units is None:
+        return most
+    return max(1, min(most, units, max(there, units // UNITS_WORTH_A_NODE)))
 
 
 def check_output(out_uri: str) -> None:
@@ -197,4 +224,5 @@ def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
 def _cores_per_node() -> int:
     import ray
 
-    return max(1, min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]))
+    cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return min((count for count in cores if count), default=1)  # a head that only leads has none

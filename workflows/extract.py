@@ -14,27 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model.checkpoint import Model
 from model.registry import load_model
 from model.window_grid import WindowGrid
 from operators.catalog import Catalog, load_catalog
-from operators.dataset import (
-    committed_members,
-    create_or_check_signature,
-    remove_superseded,
-)
+from operators.dataset import create_or_check_signature, remove_superseded
 from operators.derived import rebuild_derived
 from operators.ffmpeg_process import require_programs
-from operators.plan import RetryPolicy, plan_units, write_plan
 from operators.query_conditions import CatalogConditions, understand
 from operators.schema import SCHEMA_VERSION
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.ucs import check_categories
-from operators.whole_file import place, sweep_temporary
+from operators.whole_file import sweep_temporary
 from workflows.cluster import Placement, check_model, check_output, placement, ray_cluster
+from workflows.gpu_meter import GpuMeter
+from workflows.planning import plan_run
 from workflows.progress import Progress, Tally
 from workflows.run_log import RunLog, new_run_id
 
@@ -52,6 +48,7 @@ class ExtractJob:
     device: str = "auto"
     unit_seconds: float = 600.0
     workers: int | None = None
+    max_gpu_hours: float | None = None
     retry_failed: bool = False
     address: str | None = None
     ucs_list: str | None = None
@@ -59,15 +56,23 @@ class ExtractJob:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended. `lost` units were not committed (a full disk, say); the same command tries them again."""
+    """How a run ended. `lost` units were not committed (a full disk, say), `left` ones not begun because the run was
+    `stopped`; the same command takes up both."""
 
     run_id: str
     out: str
     units: int
     lost: int
+    left: int
+    stopped: str | None
+    begun_again: int
+    """Units that were begun more than once, because a worker or its node was lost."""
     already_done: int
+    deleted: int
+    """Sources that this run looked for and did not find any more."""
     seconds: float
     wall_seconds: float
+    gpu_seconds: float
     stems: int
     events: int
     gate_skip_rate: float | None
@@ -102,24 +107,14 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             **job.settings.signature(),
         },
     )
-    tally = Tally()
+    tally, meter = Tally(), GpuMeter(job.max_gpu_hours)
     try:
-        committed = committed_members(job.out)
-        tally.already_done = len(committed)
-        planned = plan_units(
-            listed,
-            committed,
-            unit_seconds=job.unit_seconds,
-            sample_rate=facts.decode_rate,
-            look_seconds=job.settings.look_seconds,
-            retry=RetryPolicy(failed=job.retry_failed),
-        )
-        plan = _read_plan(write_plan(planned, job.out, run_id))
-        _count_plan(tally, plan)
+        plan = plan_run(job, listed, facts.decode_rate, run_id, tally)
         progress.start(tally)
         log.event("plan", units=tally.units_planned, seconds=tally.seconds_planned, already_done=tally.already_done)
-        for receipt in _receipts(job, plan, catalog, understood, facts, run_id):
+        for receipt in _receipts(job, plan, catalog, understood, facts, run_id, meter):
             tally.add(receipt)
+            tally.gpu_seconds = meter.seconds
             log.event("unit", **receipt)
             progress.advance(tally, receipt)
         remove_superseded(job.out)
@@ -131,20 +126,27 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             error=f"{type(error).__name__}: {error}",
         )
         raise
+    missing = tally.units_planned - tally.units
+    stopped = "max_gpu_hours" if meter.is_spent and missing else None
     summary = Summary(
         run_id=run_id,
         out=job.out,
         units=tally.units,
-        lost=tally.units_uncommitted + tally.units_planned - tally.units,
+        lost=tally.units_uncommitted + (0 if stopped else missing),
+        left=missing if stopped else 0,
+        stopped=stopped,
+        begun_again=tally.units_begun_again,
         already_done=tally.already_done,
+        deleted=tally.deleted,
         seconds=tally.seconds,
         wall_seconds=time.monotonic() - began,
+        gpu_seconds=meter.seconds,
         stems=tally.stems,
         events=tally.events,
         gate_skip_rate=1.0 - tally.pairs_passed / tally.pairs if tally.pairs else None,
         failures=tally.failures,
     )
-    log.finish("failed" if summary.lost else "done", summary=asdict(summary))
+    log.finish("failed" if summary.lost else "done", stopped=stopped, summary=asdict(summary))
     progress.end(tally, asdict(summary))
     return summary
 
@@ -180,7 +182,13 @@ def signature(catalog: Catalog, facts: ModelFacts, job: ExtractJob) -> dict[str,
 
 
 def _receipts(
-    job: ExtractJob, plan: pa.Table, catalog: Catalog, understood: CatalogConditions, facts: ModelFacts, run_id: str
+    job: ExtractJob,
+    plan: pa.Table,
+    catalog: Catalog,
+    understood: CatalogConditions,
+    facts: ModelFacts,
+    run_id: str,
+    meter: GpuMeter,
 ) -> Iterator[Mapping[str, Any]]:
     """Receipts of all units, in the order in which they are done."""
     if not plan.num_rows:
@@ -196,7 +204,7 @@ def _receipts(
         check_output(job.out)
         settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
         check_model(settings.model, facts.signature)
-        where: Placement = placement(job.device, job.workers)
+        where: Placement = placement(job.device, job.workers, plan.num_rows)
         ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
         attempts = RemoteAttempts(ledger)
         units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
@@ -204,7 +212,7 @@ def _receipts(
             Decode,
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=1, max_size=where.decoders, max_tasks_in_flight_per_actor=1),
+            compute=ActorPoolStrategy(size=where.decoders, max_tasks_in_flight_per_actor=1),
             num_cpus=where.decoder_cpus,
             fn_constructor_kwargs={
                 "sample_rate": facts.decode_rate,
@@ -230,21 +238,9 @@ def _receipts(
                 "understood": understood,
             },
         )
-        for batch in receipts.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
-            yield from batch.to_pylist()
-
-
-def _read_plan(uri: str) -> pa.Table:
-    where = place(uri)
-    with where.fs.open(where.path, "rb") as file:
-        return pq.ParquetFile(file).read()
-
-
-def _count_plan(tally: Tally, plan: pa.Table) -> None:
-    seconds = plan["seconds"].to_pylist()
-    tally.units_planned = len(seconds)
-    tally.seconds_planned = sum(s for s in seconds if s is not None)
-    tally.units_unprobed = sum(s is None for s in seconds)
+        batches = receipts.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow")
+        with meter.running(where, attempts.call_off):
+            yield from meter.receipts((receipt for batch in batches for receipt in batch.to_pylist()), attempts)
 
 
 def _absolute(model: str) -> str:

@@ -6,6 +6,7 @@ Audio-hours done, speed as x real time, time left, failures, and what earlier ru
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,8 +28,10 @@ class Tally:
     seconds_planned: float = 0.0
     units_unprobed: int = 0
     already_done: int = 0
+    deleted: int = 0
     units: int = 0
     units_uncommitted: int = 0
+    units_begun_again: int = 0
     seconds: float = 0.0
     stems: int = 0
     events: int = 0
@@ -36,12 +39,14 @@ class Tally:
     pairs: int = 0
     pairs_passed: int = 0
     size_bytes: int = 0
+    gpu_seconds: float = 0.0
     failures: dict[str, int] = field(default_factory=dict)
 
     def add(self, receipt: Mapping[str, Any]) -> None:
         """Count one receipt."""
         self.units += 1
         self.units_uncommitted += not receipt["committed"]
+        self.units_begun_again += receipt["begun"] > 1
         for name in ("seconds", "stems", "events", "windows", "pairs", "pairs_passed", "size_bytes"):
             setattr(self, name, getattr(self, name) + receipt[name])
         for error_class in receipt["error_classes"]:
@@ -119,9 +124,10 @@ class TextProgress:
 
 
 class JsonProgress:
-    """One JSON object per line: `plan`, then a `unit` per receipt, then `done`."""
+    """One JSON object per line: `plan`, then a `unit` per receipt, then `done`; on what is standard output now."""
 
     def __init__(self) -> None:
+        self._out = sys.stdout
         self._began = time.monotonic()
 
     def start(self, tally: Tally) -> None:
@@ -144,4 +150,4 @@ class JsonProgress:
         """Nothing to say: the error itself goes to standard error."""
 
     def _say(self, kind: str, **content: Any) -> None:
-        print(json.dumps({"event": kind, **content}, ensure_ascii=False), flush=True)
+        print(json.dumps({"event": kind, **content}, ensure_ascii=False), file=self._out, flush=True)

@@ -72,6 +72,9 @@ class ReportData:
     matrix_queries: list[str]
     tracks_left_out: int
     failures: list[dict[str, Any]]
+    """Of what is there in this version; `failures_over` counts those of what is gone or was replaced."""
+    failures_over: int
+    sources_gone: int
     settings: dict[str, Any]
     unreadable_files: list[str]
     examples: dict[str, list[Example]] = field(default_factory=dict)
@@ -225,6 +228,14 @@ def _failures(data: ReportData) -> Html:
         parts.append(fill("note", text=f"Under stems/, not units: {files}. soundquarry verify names each."))
     if data.totals.sources and not parts:
         parts.append(fill("good", text="None: every source was read to its end."))
+    if data.failures_over:
+        over = counted(data.failures_over, "failure")
+        parts.append(fill("note", text=f"Not told of: {over} of sources that are gone or have another version since."))
+    if data.sources_gone:
+        gone = counted(data.sources_gone, "source")
+        parts.append(
+            fill("note", text=f"Not there any more: {gone}. The stems are kept; sources.parquet has the dates.")
+        )
     return joined(parts) or fill("note", text="No source has been read yet.")
 
 

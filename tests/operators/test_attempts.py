@@ -23,3 +23,11 @@ def test_an_end_without_a_beginning_is_nothing() -> None:
     ledger = AttemptLedger()
     ledger.end("a")
     assert ledger.begin("a") == 0
+
+
+def test_a_run_that_is_called_off_begins_no_further_unit() -> None:
+    ledger = AttemptLedger()
+    assert [ledger.begin_unit("a"), ledger.begin_unit("b"), ledger.begin_unit("a")] == [1, 1, 2]
+    ledger.call_off()
+    assert [ledger.begin_unit("c"), ledger.begin_unit("b")] == [0, 2]
+    assert ledger.begun() == {"a", "b"}

@@ -142,6 +142,15 @@ def committed(out: Path) -> tuple[UnitRecord, list[dict[str, Any]]]:
     return record, rows.to_pylist()
 
 
+def test_a_unit_of_a_run_that_was_called_off_is_not_begun(studio: Studio, tmp_path: Path) -> None:
+    ledger = AttemptLedger()
+    worker = studio.worker(tmp_path, attempts=ledger)
+    ledger.call_off()
+    receipt = receipt_of(worker, unit(piece(lively(9.0))))
+    assert (receipt["begun"], receipt["committed"], receipt["statuses"], receipt["messages"]) == (0, False, [], [])
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_a_unit_becomes_a_file_whose_record_agrees_with_its_rows(studio: Studio, tmp_path: Path) -> None:
     worker = studio.worker(tmp_path)
     first, second = lively(70.0, channels=2), lively(12.5, seed=1)

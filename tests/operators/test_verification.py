@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from operators.derived import rebuild_derived
 from operators.records import FOOTER_KEY, UnitRecord
 from operators.unit_file import unit_path
 from operators.verification import verify_dataset
+from operators.whereabouts import Whereabouts, write_listing
 from operators.whole_file import WholeFile
 
 A, B = Member("/a.wav", seconds=70.0, channels=2), Member("/b.wav")
@@ -87,6 +89,24 @@ def test_planned_members_of_a_version_that_a_later_plan_replaces_are_harmless(ou
     finish(out)
     assert kinds(out) == ["source_replaced"]
     assert verify_dataset(out).clean
+
+
+def test_planned_members_of_a_source_that_a_listing_found_gone_or_changed_are_harmless(out: str) -> None:
+    write_plan(out, {"cc03": [Member("/c.wav"), Member("/d.wav")]}, name="run-2")
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    write_listing(out, "run-1", {"/c.wav": Whereabouts("run-1", "v0", noon)})
+    assert kinds(out) == ["member_missing"]  # it came back later
+    write_listing(out, "run-3", {"/c.wav": Whereabouts("run-3", "v1", noon), "/d.wav": Whereabouts("run-3", "v2")})
+    assert kinds(out) == ["source_replaced"]
+
+
+def test_a_source_table_that_forgot_a_listing_is_a_finding_and_so_is_a_listing_that_is_damaged(out: str) -> None:
+    write_listing(out, "run-2", {"/a.wav": Whereabouts("run-2", "v1", datetime(2026, 3, 1, tzinfo=UTC))})
+    assert kinds(out) == ["derived_differs"]
+    finish(out)
+    assert kinds(out) == []
+    Path(out, "listings", "run-2.parquet").write_bytes(b"cut")
+    assert kinds(out) == ["derived_unmade", "listing_unreadable"]
 
 
 def test_derived_tables_must_be_there_and_up_to_date(out: str) -> None:

@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fabricated_dataset import Member, commit_unit, tone
 
 from operators.dataset import create_or_check_signature
 from operators.failure import SourceFailure
+from operators.whereabouts import Whereabouts, write_listing
 from workflows.report import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -202,3 +204,17 @@ def png_colours(data: bytes) -> tuple[int, int, int]:
 
 def test_the_report_lies_beside_the_data(out: str) -> None:
     assert not [name for name in os.listdir(out) if name.startswith(".")]
+
+
+def test_failures_of_what_is_gone_or_was_replaced_are_only_counted(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    broken = {"status": "unreadable", "error_class": "empty_file", "message": "0 bytes"}
+    members = [Member("/gone.wav", **broken), Member("/mended.wav", **broken), Member("/left.wav", **broken)]
+    commit_unit(out, "aa01", members, run_id="run-1")
+    commit_unit(out, "bb02", [Member("/mended.wav", version="v2")], run_id="run-2")
+    write_listing(out, "run-2", {"/gone.wav": Whereabouts("run-2", "v1", datetime(2026, 3, 1, tzinfo=UTC))})
+    page = Page(report(out, read_mixture=mixture))
+    assert "1 ok, 2 unreadable" in page.text
+    assert page.text.count("0 bytes") == 1
+    assert "Not told of: 2 failures of sources that are gone or have another version since." in page.text
+    assert "Not there any more: 1 source." in page.text

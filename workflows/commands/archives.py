@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +20,7 @@ from workflows.commands.options import (
     DryRun,
     GateThreshold,
     Json,
+    MaxGpuHours,
     ModelName,
     Precision,
     Rate,
@@ -51,6 +55,7 @@ def extract(
     ] = False,
     unit_seconds: UnitSeconds = 600.0,
     workers: Workers = None,
+    max_gpu_hours: MaxGpuHours = None,
     retry_failed: RetryFailed = False,
     address: Address = None,
     dry_run: DryRun = False,
@@ -66,7 +71,8 @@ def extract(
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device,
-        unit_seconds=unit_seconds, workers=workers, retry_failed=retry_failed, address=address,
+        unit_seconds=unit_seconds, workers=workers, max_gpu_hours=max_gpu_hours, retry_failed=retry_failed,
+        address=address,
     )  # fmt: skip
 
 
@@ -91,6 +97,7 @@ def mine(
     ucs_list: UcsList = None,
     unit_seconds: UnitSeconds = 600.0,
     workers: Workers = None,
+    max_gpu_hours: MaxGpuHours = None,
     retry_failed: RetryFailed = False,
     address: Address = None,
     dry_run: DryRun = False,
@@ -107,7 +114,8 @@ def mine(
     )  # fmt: skip
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device, ucs_list=ucs_list,
-        unit_seconds=unit_seconds, workers=workers, retry_failed=retry_failed, address=address,
+        unit_seconds=unit_seconds, workers=workers, max_gpu_hours=max_gpu_hours, retry_failed=retry_failed,
+        address=address,
     )  # fmt: skip
 
 
@@ -146,6 +154,8 @@ def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
         wrong_use(f"--unit-seconds is {job.unit_seconds:g}; give a number from 1 to 600")
     if job.workers is not None and job.workers < FEWEST_WORKERS:
         wrong_use(f"--workers is {job.workers}; give at least 1")
+    if job.max_gpu_hours is not None and not (job.max_gpu_hours > 0 and job.device != "cpu"):
+        wrong_use(f"--max-gpu-hours is {job.max_gpu_hours:g} with --device {job.device}; give hours above 0, on a GPU")
     if dry_run:
         from workflows.dry_run import dry_run as estimate
         from workflows.dry_run import print_estimate
@@ -167,7 +177,10 @@ def _separate(job: Any, as_json: bool) -> Any:
     from workflows.report import report as write_report
 
     console = Console(stderr=as_json)
-    summary = run_extract(job, JsonProgress() if as_json else TextProgress(console))
+    progress = JsonProgress() if as_json else TextProgress(console)
+    # Ray tells of lost nodes on standard output, between the lines that are read by programs.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        summary = run_extract(job, progress)
     page = write_report(job.out)
     if not as_json:
         rate = summary.gate_skip_rate
@@ -176,5 +189,20 @@ def _separate(job: Any, as_json: bool) -> Any:
         found = f"{of_stems}{summary.events} events"
         spent = f"{summary.seconds / 60:.1f} minutes of audio in {summary.wall_seconds:.0f} s"
         console.print(f"{found} from {spent}{skipped}", highlight=False, soft_wrap=True)
+        for sentence in _told(summary, job.max_gpu_hours):
+            console.print(sentence, highlight=False, soft_wrap=True)
         console.print(f"dataset: {job.out}\nreport:  {page}", markup=False, highlight=False, soft_wrap=True)
     return summary
+
+
+def _told(summary: Any, max_gpu_hours: float | None) -> Iterator[str]:
+    """What else there is to say of a run."""
+    if summary.deleted:
+        yield f"sources that are gone: {summary.deleted}; their stems are kept, sources.parquet names them"
+    if summary.begun_again:
+        yield f"units begun again because a worker was lost: {summary.begun_again}"
+    if summary.stopped:
+        yield (
+            f"stopped after {summary.gpu_seconds / 3600:.2f} GPU-hours (--max-gpu-hours {max_gpu_hours:g}): "
+            f"{summary.left} of {summary.units + summary.left} units are left; give the same command again to go on"
+        )

@@ -50,6 +50,13 @@ UnitSeconds = Annotated[float, typer.Option("--unit-seconds", help="length of a 
 Workers = Annotated[
     int | None, typer.Option("--workers", help="separating actors; default: one per GPU, or per 8 cores")
 ]
+MaxGpuHours = Annotated[
+    float | None,
+    typer.Option(
+        "--max-gpu-hours",
+        help="hours of GPU time, all GPUs together, after which no further unit is begun; the next run goes on",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="try permanently failed sources again")]
 Address = Annotated[
     str | None, typer.Option("--address", help="Ray cluster to join; default: RAY_ADDRESS, else an embedded one")
