@@ -26,7 +26,10 @@ def job_schema() -> dict[str, Any]:
         "required": ["workflow"],
         "properties": {"workflow": {"enum": list(WORKFLOWS)}},
         "allOf": [
-            {"if": {"properties": {"workflow": {"const": workflow}}}, "then": _of_workflow(workflow)}
+            {
+                "if": {"required": ["workflow"], "properties": {"workflow": {"const": workflow}}},
+                "then": _of_workflow(workflow),
+            }
             for workflow in WORKFLOWS
         ],
     }

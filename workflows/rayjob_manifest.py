@@ -27,6 +27,9 @@ MOST_NAME_CHARACTERS: Final = 47
 NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MOST_CONFIG_MAP_BYTES: Final = 2**20
 """Kubernetes' limit."""
+IN_THE_DRIVER: Final = frozenset({"evaluate"})
+"""Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
+GPU: Final = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def rayjob(template: Template, name: str, namespace: str, workflow: str, work: s
     meta = manifest.setdefault("metadata", {})
     labels = {**(meta.get("labels") or {}), RELEASE: template.release, WORKFLOW: workflow, WORK: work}
     meta.update(name=name, namespace=namespace, labels=labels)
+    _reserve(manifest["spec"], workflow)
     for volume in _job_volumes(manifest):
         volume["configMap"]["name"] = job_map
     return manifest
@@ -120,6 +124,17 @@ def check_name(name: str) -> None:
 def mounts(job: Object, config_map: str) -> bool:
     """Whether a RayJob reads its job from a ConfigMap."""
     return any(volume["configMap"]["name"] == config_map for volume in _job_volumes(job))
+
+
+def _reserve(spec: Object, workflow: str) -> None:
+    """What of the cluster the driver has for itself. The template says it for the chart's own job."""
+    for field in ("entrypointNumCpus", "entrypointNumGpus"):
+        spec.pop(field, None)
+    if workflow in IN_THE_DRIVER:
+        groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or []
+        containers = [container for group in groups for container in group["template"]["spec"]["containers"]]
+        has_gpu = any(GPU in (container.get("resources", {}).get("limits") or {}) for container in containers)
+        spec["entrypointNumGpus" if has_gpu else "entrypointNumCpus"] = 1
 
 
 def _job_volumes(manifest: Object) -> Iterator[dict[str, Any]]:

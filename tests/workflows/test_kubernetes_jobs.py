@@ -22,6 +22,7 @@ from workflows import kubernetes_watch, pod_log, rayjob_state
 from workflows.job_file import JobFile, read_job
 from workflows.job_service import JobError, Submitted
 from workflows.kubernetes_jobs import KubernetesJobs
+from workflows.rayjob_manifest import rayjob, template_of
 
 CATALOG = "name: mine\nqueries:\n  - text: a dog barking\n"
 
@@ -129,6 +130,24 @@ def test_a_job_becomes_the_charts_rayjob_with_a_name_labels_and_its_files(api: K
     files = api.get("configmaps", f"{sent.name}-job")
     assert "catalog: catalog.yaml" in files["data"]["job.yaml"]
     assert "a dog barking" in files["data"]["catalog.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("workflow", "gpus", "reserved"),
+    [
+        ("extract", 1, {}),
+        ("evaluate", 1, {"entrypointNumGpus": 1}),
+        ("evaluate", 0, {"entrypointNumCpus": 1}),
+    ],
+)
+def test_a_driver_reserves_what_it_computes_with_whatever_the_charts_own_job_is(
+    workflow: str, gpus: int, reserved: dict[str, int]
+) -> None:
+    config_map = template_map(entrypointNumGpus=1)
+    if not gpus:
+        config_map["data"]["rayjob.yaml"] = config_map["data"]["rayjob.yaml"].replace("nvidia.com/gpu: 1", "cpu: 4")
+    made = rayjob(template_of(config_map), "sq-1", "sound", workflow, "0" * 10, "sq-1-job")
+    assert {name: value for name, value in made["spec"].items() if name.startswith("entrypointNum")} == reserved
 
 
 def test_the_files_go_when_the_rayjob_goes(api: KubernetesApi, job: JobFile) -> None:
