@@ -113,6 +113,8 @@ def _limits(workflow: str, name: str) -> tuple[tuple[str, ...], float | None, fl
             return (), *UNIT_SECONDS
         case "workers":
             return (), FEWEST_WORKERS, None
+        case "max_gpu_hours":
+            return (), 0.0, None
     from operators.settings import ExtractSettings, MineSettings
 
     settings = (MineSettings if workflow == "mine" else ExtractSettings).model_fields
