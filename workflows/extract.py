@@ -102,7 +102,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             **job.settings.signature(),
         },
     )
-    tally = Tally()
+    tally = Tally(run_id, job.settings.kind, facts.signature)
     try:
         committed = committed_members(job.out)
         tally.already_done = len(committed)
