@@ -69,6 +69,7 @@ headGroupSpec:
   template:
     {{- include "soundquarry.rayPod" (dict "root" . "name" "ray-head" "component" "head" "values" .Values.head) | nindent 4 }}
 workerGroupSpecs:
+  {{- if not (or .Values.workers.cpu.enabled .Values.workers.gpu.enabled) }} []{{ end }}
   {{- range $name, $group := .Values.workers }}
   {{- if $group.enabled }}
   - groupName: {{ $name }}
