@@ -105,7 +105,9 @@ def test_prometheus_scrapes_what_was_pushed_under_the_job_of_the_run(gateway: st
         assert eventually(lambda: asked.value(stems), "the gateway is scraped") == 12.0
 
 
-def test_a_gateway_that_is_away_is_a_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gateway_that_is_away_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(pushing, "PAUSES_SECONDS", (0.0,))
     address = f"http://127.0.0.1:{free_port()}"
     run(address, RECEIPT)
