@@ -8,9 +8,9 @@ from workflows.metrics import RunMetrics
 from workflows.progress import Tally
 
 RECEIPT: dict[str, Any] = {
-    "unit_id": "0123456789abcdef", "committed": True, "seconds": 600.0, "stems": 12, "events": 30, "windows": 67,
-    "pairs": 670, "pairs_passed": 67, "size_bytes": 4_000_000, "wall_seconds": 24.0, "statuses": ["ok", "ok"],
-    "error_classes": [], "messages": [],
+    "unit_id": "0123456789abcdef", "begun": 1, "committed": True, "seconds": 600.0, "stems": 12, "events": 30,
+    "windows": 67, "pairs": 670, "pairs_passed": 67, "size_bytes": 4_000_000, "wall_seconds": 24.0,
+    "statuses": ["ok", "ok"], "error_classes": [], "messages": [],
 }  # fmt: skip
 BAD = {
     "statuses": ["ok", "unreadable", "no_audio"],
