@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from tools import tool
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 
 
 def free_port() -> int:
@@ -95,13 +95,13 @@ class Prometheus:
 
 @contextlib.contextmanager
 def prometheus(folder: Path, scrape: list[dict[str, Any]]) -> Iterator[Prometheus]:
-    """Scrapes once a second what `scrape` (entries of `scrape_configs`) says."""
-    settings = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scrape}
+    """Scrapes every two seconds what `scrape` (entries of `scrape_configs`) says."""
+    settings = {"global": {"scrape_interval": "2s", "scrape_timeout": "2s"}, "scrape_configs": scrape}
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(settings))
     address = f"127.0.0.1:{free_port()}"
     command = [
         tool("prometheus"), "--config.file=prometheus.yaml", "--storage.tsdb.path=series",
-        f"--web.listen-address={address}", "--query.lookback-delta=10s",
+        f"--web.listen-address={address}",
     ]  # fmt: skip
     with _program(command, f"http://{address}/-/ready", folder):
         yield Prometheus(f"http://{address}")
