@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from operators import media_errors
+from operators.actor_metrics import stage_steps, unit_time
 from operators.archive_slice import archive_slice
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.buckets import UNIT_PCM_BYTES
@@ -72,9 +73,14 @@ class Decode:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """The rows of `batch` (`PLAN_SCHEMA`) with their pieces (`UNIT_SCHEMA`)."""
         rows = batch.select(PLAN_SCHEMA.names).to_pylist()
-        units = [[piece for member in row["members"] for piece in self._pieces(member)] for row in rows]
+        units = [self._unit(row) for row in rows]
         table = pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
         return table.append_column(UNIT_SCHEMA.field("pieces"), pieces_column(units))
+
+    def _unit(self, row: Mapping[str, Any]) -> list[Piece]:
+        """The pieces of all members."""
+        with unit_time("decode"):
+            return [piece for member in row["members"] for piece in stage_steps("decode", self._pieces(member))]
 
     def _pieces(self, member: Member) -> Iterator[Piece]:
         """The pieces of one member, at least one."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.separator import Condition, Features, Mask, Separator
+from operators.actor_metrics import count_memory_retry
 from operators.stretches import Samples
 
 Pair = tuple[int, int]
@@ -70,6 +71,7 @@ def halving(
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
+            count_memory_retry()
             size = max(1, size // 2)
             torch.cuda.empty_cache()
             continue

@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 
 from model.registry import load_model
+from operators.actor_metrics import stage_steps, stage_time, unit_time
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.catalog import Catalog
 from operators.event_mining import EventMiner, Range
@@ -111,13 +112,17 @@ class SeparateAndCommit:
             precision=self.engine.precision,
         )
         self.miner = EventMiner(self.engine, settings, event_thresholds) if isinstance(settings, MineSettings) else None
+        self.embed, self.row = stage_time("network")(self.rows.embed), stage_time("encode")(self.rows.row)
         self.pool = ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         torch.set_num_threads(
             self.threads
         )  # belongs to a thread, and this one need not be the one that built the actor
-        receipts = [self._unit(batch, row) for row in range(batch.num_rows)]
+        receipts = []
+        for row in range(batch.num_rows):
+            with unit_time("separate"):
+                receipts.append(self._unit(batch, row))
         return pa.Table.from_pylist(receipts, schema=RECEIPT_SCHEMA)
 
     def _unit(self, batch: pa.Table, row: int) -> dict[str, Any]:
@@ -173,7 +178,8 @@ class SeparateAndCommit:
                 wall_seconds=time.monotonic() - began,
                 precision=str(self.engine.precision).removeprefix("torch."),
             )
-            return writer.commit(record).size_bytes
+            with stage_time("commit"):
+                return writer.commit(record).size_bytes
 
     def _piece(
         self,
@@ -231,9 +237,9 @@ class SeparateAndCommit:
                 per_query[stretch.query] += 1
                 tally.events += len(row["events"])
 
-        for stretch in self._stretches(piece, samples, (start, stop), looked):
-            embedding = self.rows.embed(stretch)
-            waiting.append((stretch, self.pool.submit(self.rows.row, stretch, embedding, piece, unit_id)))
+        for stretch in stage_steps("network", self._stretches(piece, samples, (start, stop), looked)):
+            embedding = self.embed(stretch)
+            waiting.append((stretch, self.pool.submit(self.row, stretch, embedding, piece, unit_id)))
             while len(waiting) > 2 * ENCODING_THREADS:
                 write_oldest()
         while waiting:

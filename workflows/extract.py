@@ -107,7 +107,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             **job.settings.signature(),
         },
     )
-    tally, meter = Tally(), GpuMeter(job.max_gpu_hours)
+    tally, meter = Tally(run_id, job.settings.kind, facts.signature), GpuMeter(job.max_gpu_hours)
     try:
         plan = plan_run(job, listed, facts.decode_rate, run_id, tally)
         progress.start(tally)

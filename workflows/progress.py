@@ -22,8 +22,11 @@ Style = Literal["bar", "lines", "json"]
 
 @dataclass
 class Tally:
-    """What the receipts add up to so far. Seconds of audio, counts of everything else."""
+    """What the receipts add up to so far, and of which run. Seconds of audio, counts of everything else."""
 
+    run_id: str = ""
+    workflow: str = ""
+    model: str = ""
     units_planned: int = 0
     seconds_planned: float = 0.0
     units_unprobed: int = 0
@@ -67,6 +70,29 @@ class Progress(Protocol):
 
     def give_up(self) -> None:
         """The run failed: the terminal is left as it was found."""
+
+
+class Several:
+    """Tells several what happens, in this order."""
+
+    def __init__(self, *told: Progress) -> None:
+        self.told = told
+
+    def start(self, tally: Tally) -> None:
+        for progress in self.told:
+            progress.start(tally)
+
+    def advance(self, tally: Tally, receipt: Mapping[str, Any]) -> None:
+        for progress in self.told:
+            progress.advance(tally, receipt)
+
+    def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
+        for progress in self.told:
+            progress.end(tally, summary)
+
+    def give_up(self) -> None:
+        for progress in self.told:
+            progress.give_up()
 
 
 def describe(tally: Tally, elapsed_seconds: float) -> str:

@@ -21,8 +21,11 @@ from workflows.commands.options import (
     GateThreshold,
     Json,
     MaxGpuHours,
+    MetricsJob,
+    MetricsPort,
     ModelName,
     Precision,
+    Pushgateway,
     Rate,
     RetryFailed,
     Sources,
@@ -31,6 +34,7 @@ from workflows.commands.options import (
     UnitSeconds,
     Workers,
     check_device,
+    check_monitoring,
 )
 
 
@@ -58,6 +62,9 @@ def extract(
     max_gpu_hours: MaxGpuHours = None,
     retry_failed: RetryFailed = False,
     address: Address = None,
+    metrics_port: MetricsPort = None,
+    pushgateway: Pushgateway = None,
+    metrics_job: MetricsJob = "soundquarry",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -72,7 +79,7 @@ def extract(
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device,
         unit_seconds=unit_seconds, workers=workers, max_gpu_hours=max_gpu_hours, retry_failed=retry_failed,
-        address=address,
+        address=address, monitoring=_monitoring(metrics_port, pushgateway, metrics_job),
     )  # fmt: skip
 
 
@@ -100,6 +107,9 @@ def mine(
     max_gpu_hours: MaxGpuHours = None,
     retry_failed: RetryFailed = False,
     address: Address = None,
+    metrics_port: MetricsPort = None,
+    pushgateway: Pushgateway = None,
+    metrics_job: MetricsJob = "soundquarry",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +125,7 @@ def mine(
     _work(
         settings, dry_run, as_json, sources=tuple(sources), catalog=catalog, out=out, device=device, ucs_list=ucs_list,
         unit_seconds=unit_seconds, workers=workers, max_gpu_hours=max_gpu_hours, retry_failed=retry_failed,
-        address=address,
+        address=address, monitoring=_monitoring(metrics_port, pushgateway, metrics_job),
     )  # fmt: skip
 
 
@@ -144,7 +154,15 @@ def _out_of_range(settings: Any, found: Any) -> str:
     return f"{given}; give a number from {low:g} to {high:g}"
 
 
-def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
+def _monitoring(metrics_port: int | None, pushgateway: str | None, metrics_job: str) -> Any:
+    """Who is told of the run, checked."""
+    from workflows.monitoring import Monitoring
+
+    check_monitoring(metrics_port, pushgateway)
+    return Monitoring(metrics_port, pushgateway, metrics_job)
+
+
+def _work(settings: Any, dry_run: bool, as_json: bool, *, monitoring: Any, **asked: Any) -> None:
     """Run a job of extract or mine, or estimate it."""
     from workflows.extract import ExtractJob
 
@@ -162,26 +180,28 @@ def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
 
         print_estimate(run(lambda: estimate(job)), as_json=as_json)
         return
-    summary = run(lambda: _separate(job, as_json), interrupted=GOES_ON)
+    summary = run(lambda: _separate(job, monitoring, as_json), interrupted=GOES_ON)
     if summary.lost:
         fail(
             f"{summary.lost} units were not committed; the reasons stand above. Run the same command again to try them."
         )
 
 
-def _separate(job: Any, as_json: bool) -> Any:
+def _separate(job: Any, monitoring: Any, as_json: bool) -> Any:
     from rich.console import Console
 
     from workflows.extract import extract as run_extract
+    from workflows.monitoring import monitored
     from workflows.progress import JsonProgress, TextProgress
     from workflows.report import report as write_report
 
     console = Console(stderr=as_json)
-    progress = JsonProgress() if as_json else TextProgress(console)
     # Ray tells of lost nodes on standard output, between the lines that are read by programs.
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        summary = run_extract(job, progress)
-    page = write_report(job.out)
+    spoken = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with monitored(JsonProgress() if as_json else TextProgress(console), monitoring) as progress:
+        with spoken:
+            summary = run_extract(job, progress)
+        page = write_report(job.out)
     if not as_json:
         rate = summary.gate_skip_rate
         skipped = "" if rate is None else f", the gate skipped {rate:.0%} of the (window, query) pairs"

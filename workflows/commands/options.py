@@ -3,6 +3,7 @@ none."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 import typer
@@ -66,6 +67,34 @@ UcsList = Annotated[
     str | None,
     typer.Option("--ucs-list", help="CSV with a column CatID, or one a line: the categories that a catalog may name"),
 ]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        envvar="SOUNDQUARRY_METRICS_PORT",
+        help="port at which Prometheus may ask how the run is doing; default: none",
+    ),
+]
+Pushgateway = Annotated[
+    str | None,
+    typer.Option(
+        "--pushgateway",
+        envvar="SOUNDQUARRY_PUSHGATEWAY",
+        help="address of a Prometheus Pushgateway that is told how the run ended",
+    ),
+]
+MetricsJob = Annotated[
+    str,
+    typer.Option("--metrics-job", envvar="SOUNDQUARRY_METRICS_JOB", help="job label of what the Pushgateway is told"),
+]
+
+
+def check_monitoring(metrics_port: int | None, pushgateway: str | None) -> None:
+    """Ends the command for a port that there is not, or an address that is none."""
+    if metrics_port is not None and not 1 <= metrics_port <= 65_535:
+        wrong_use(f"--metrics-port is {metrics_port}; give a number from 1 to 65535")
+    if pushgateway is not None and not re.match(r"https?://[^/\s]", pushgateway):
+        wrong_use(f"--pushgateway is {pushgateway!r}; give an address such as http://pushgateway:9091")
 
 
 def check_device(device: str) -> None:
