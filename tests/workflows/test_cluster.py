@@ -147,7 +147,7 @@ def test_a_cluster_that_grows_from_nothing_starts_as_many_nodes_as_separators(
     archive: Path, tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: Any, nodes: int
 ) -> None:
     monkeypatch.setenv("SOUNDQUARRY_MAX_CPUS", "4")
-    with growing_cluster(short_folder, {"CPU": 1}, most=4) as address:
+    with growing_cluster(short_folder, {"CPU": 2}, most=4) as address:
         run = start(archive, tmp_path / "out", address, "--device", "cpu", *workers)
         most, lines = 0, []
         for line in lines_of(run):
