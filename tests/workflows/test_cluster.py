@@ -164,4 +164,4 @@ def _worker_nodes(address: str) -> int:
     script = f"import ray; ray.init({address!r}, log_to_driver=False, logging_level=40);"
     script += "print(sum(bool(n['Alive'] and n['Resources'].get('CPU')) for n in ray.nodes()))"
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return int(asked.stdout)
+    return int(asked.stdout.split()[0])
