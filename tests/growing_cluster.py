@@ -32,7 +32,9 @@ def growing_cluster(folder: Path, worker: dict[str, float], most: int) -> Iterat
     head: dict[str, Any] = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
     node = {"resources": worker, "node_config": {}, "min_workers": 0, "max_workers": most}
     provider = {
-        "type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
+        # By its class: what Ray's wheel needs to know it by name is not in the wheel.
+        "type": "external", "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+        "use_node_id_as_ip": True, "disable_node_updaters": True,
         "disable_launch_config_check": True, "launch_multiple": True, "head_node_id": FAKE_HEAD_NODE_ID,
         "gcs_address": f"{host}:{port}",
     }  # fmt: skip

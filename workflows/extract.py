@@ -207,7 +207,8 @@ def _receipts(
         where: Placement = placement(job.device, job.workers, plan.num_rows)
         ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
         attempts = RemoteAttempts(ledger)
-        units = ray.data.from_arrow([plan.slice(row, 1) for row in range(plan.num_rows)])
+        # Not `from_arrow`: it runs a task of a whole core for every unit, and nodes would be started for those.
+        units = ray.data.from_blocks([plan.slice(row, 1) for row in range(plan.num_rows)])
         receipts = units.map_batches(
             Decode,
             batch_size=1,

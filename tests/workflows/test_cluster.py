@@ -147,7 +147,7 @@ def test_a_cluster_that_grows_from_nothing_starts_as_many_nodes_as_separators(
     archive: Path, tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: Any, nodes: int
 ) -> None:
     monkeypatch.setenv("SOUNDQUARRY_MAX_CPUS", "4")
-    with growing_cluster(short_folder, {"CPU": 1}, most=4) as address:
+    with growing_cluster(short_folder, {"CPU": 2}, most=4) as address:
         run = start(archive, tmp_path / "out", address, "--device", "cpu", *workers)
         most, lines = 0, []
         for line in lines_of(run):
@@ -164,4 +164,4 @@ def _worker_nodes(address: str) -> int:
     script = f"import ray; ray.init({address!r}, log_to_driver=False, logging_level=40);"
     script += "print(sum(bool(n['Alive'] and n['Resources'].get('CPU')) for n in ray.nodes()))"
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return int(asked.stdout)
+    return int(asked.stdout.split()[0])
