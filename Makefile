@@ -30,7 +30,7 @@ demo: setup  ## a one-minute archive of known sounds: extract its stems, score t
 	$(PY) -m workflows.demo $(ARGS)
 
 test: setup tools  ## the tests, without the slow ones
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: setup tools  ## all tests
 	$(PY) -m pytest $(ARGS)

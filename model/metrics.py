@@ -39,7 +39,8 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 def bss_sdr(estimate: Tensor, reference: Tensor, *, taps: int = 512) -> Tensor:
     """BSS-eval SDR: the reference may be filtered by the best FIR filter of `taps` taps (Vincent et al. 2006).
 
-    Solved in double precision from auto- and cross-correlations, as a Toeplitz system.
+    Solved in double precision from auto- and cross-correlations, whose matrix is positive definite. By Cholesky, not
+    LU: its row swaps fail in MKL where another library has brought a LAPACK of its own into the process.
     """
     estimate, reference = estimate.double(), reference.double()
     reference = reference / (reference.norm(dim=-1, keepdim=True) + EPSILON)
@@ -49,7 +50,8 @@ def bss_sdr(estimate: Tensor, reference: Tensor, *, taps: int = 512) -> Tensor:
     auto = torch.fft.irfft(spectrum.abs().square(), size)[..., :taps]
     cross = torch.fft.irfft(spectrum.conj() * torch.fft.rfft(estimate, size), size)[..., :taps]
     lag = (torch.arange(taps)[:, None] - torch.arange(taps)[None]).abs().to(auto.device)
-    filters = torch.linalg.solve(auto[..., lag] + EPSILON * torch.eye(taps, dtype=auto.dtype), cross)
+    factor = torch.linalg.cholesky(auto[..., lag] + EPSILON * torch.eye(taps, dtype=auto.dtype, device=auto.device))
+    filters = torch.cholesky_solve(cross[..., None], factor)[..., 0]
     coherence = (cross * filters).sum(-1).clamp(EPSILON, 1.0 - EPSILON)
     return 10.0 * torch.log10(coherence / (1.0 - coherence))
 

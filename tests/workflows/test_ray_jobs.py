@@ -137,6 +137,7 @@ def test_the_same_work_is_joined_goes_on_after_it_was_cancelled_and_a_killed_dri
     follower = subprocess.Popen(
         [*SOUNDQUARRY, "jobs", "logs", first.name, "--follow", "--address", head.url],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job would ignore it
     )  # fmt: skip
     assert follower.stdout is not None
     assert "Runtime env is setting up" in follower.stdout.readline()
