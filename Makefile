@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 export VENV PYTHON TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-slow lint format bench clean
+.PHONY: help setup tools demo test test-slow lint format bench image clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ format: setup  ## let ruff put the code in order
 
 bench: setup  ## speed and memory on this machine; the other files of bench/ say in their first lines what they need
 	@set -e; for file in model_cost peak_memory; do echo "== bench/$$file.py"; $(PY) bench/$$file.py $(ARGS); done
+
+image:  ## the container image, with docker, podman or buildah; .ci/image says what may be set
+	@.ci/image $(ARGS)
 
 clean:  ## remove .venv, caches and the demo's output
 	rm -rf $(VENV) .tools build dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

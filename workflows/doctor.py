@@ -14,41 +14,27 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from workflows.checkup import Check, size_text
+from workflows.room import check_disk, check_memory, check_scratch, check_shared_memory
+
 if TYPE_CHECKING:
     from workflows.model_store import Stored
-
-State = Literal["ok", "warning", "problem"]
 
 DECODERS: Final = ("aac", "ac3", "alac", "flac", "mp3float", "opus", "pcm_s16le", "pcm_s24le", "vorbis")
 DEMO_ENCODERS: Final = ("aac", "libx264")
 OLDEST_FFMPEG: Final = (4, 4)  # 5.1 is what the tests run on
-MIN_DISK_BYTES: Final = 1 << 30
-GOOD_DISK_BYTES: Final = 5 << 30
-GOOD_SHARED_MEMORY_BYTES: Final = 1 << 30  # a few decoded units of at most 230 MB
-GOOD_MEMORY_BYTES: Final = 4 << 30
 WEIGHTS: Final = Path(__file__).parent.parent / "model" / "weights"
 INSTALL: Final = "run `make setup`, or `pip install -c constraints.txt .` in the checkout"
 INSTALL_FFMPEG: Final = "install ffmpeg: `sudo apt-get install ffmpeg` on Debian, `brew install ffmpeg` on a Mac"
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was looked at, what was found, and what to do about it (empty when all is well)."""
-
-    name: str
-    state: State
-    found: str
-    next_step: str = ""
 
 
 def check_python() -> Check:
@@ -148,18 +134,8 @@ def check_weights() -> Check:
         except Exception as error:
             step = f"`git checkout -- {path}`: the file is not whole"
             return Check("default weights", "problem", f"{path.name}: {error}", step)
-    return Check("default weights", "ok", ", ".join(f"{path.name} ({_size(path.stat().st_size)})" for path in files))
-
-
-def check_disk() -> Check:
-    """Room in the current folder and in the temporary one, where Ray keeps what does not fit into memory."""
-    rooms = {folder: shutil.disk_usage(folder).free for folder in dict.fromkeys((os.getcwd(), tempfile.gettempdir()))}
-    found = ", ".join(f"{_size(free)} free in {folder}" for folder, free in rooms.items())
-    state: State = "ok" if min(rooms.values()) >= GOOD_DISK_BYTES else "warning"
-    if min(rooms.values()) < MIN_DISK_BYTES:
-        state = "problem"
-    step = "" if state == "ok" else f"make room, or point TMPDIR elsewhere; {_size(GOOD_DISK_BYTES)} is comfortable"
-    return Check("disk", state, found, step)
+    told = [f"{path.name} ({size_text(path.stat().st_size)})" for path in files]
+    return Check("default weights", "ok", ", ".join(told))
 
 
 def check_fetched_models() -> Check:
@@ -183,28 +159,6 @@ def check_fetched_models() -> Check:
     return Check(name, "ok", found)
 
 
-def check_memory() -> Check:
-    """Memory that is free now."""
-    import psutil
-
-    free = psutil.virtual_memory().available
-    step = "" if free >= GOOD_MEMORY_BYTES else f"close something: a run takes up to {_size(GOOD_MEMORY_BYTES)}"
-    return Check("memory", "warning" if step else "ok", f"{_size(free)} free, {os.cpu_count()} cores", step)
-
-
-def check_shared_memory() -> Check:
-    """/dev/shm, where Ray keeps decoded audio on Linux; containers give it 64 MB by default."""
-    if sys.platform != "linux":
-        return Check("shared memory", "ok", "not limited on this system")
-    if not os.path.isdir("/dev/shm"):
-        return Check("shared memory", "warning", "no /dev/shm", "Ray falls back to the disk: mount a tmpfs at /dev/shm")
-    size = shutil.disk_usage("/dev/shm").total
-    if size < GOOD_SHARED_MEMORY_BYTES:
-        step = "Ray falls back to the disk and gets slow: start the container with `--shm-size=2g`"
-        return Check("shared memory", "warning", f"/dev/shm has {_size(size)}", step)
-    return Check("shared memory", "ok", f"/dev/shm has {_size(size)}")
-
-
 CHECKS: Final[dict[str, Callable[[], Check]]] = {
     "Python": check_python,
     "PyTorch": check_torch,
@@ -215,21 +169,25 @@ CHECKS: Final[dict[str, Callable[[], Check]]] = {
     "laion-clap": check_laion_clap,
     "text encoder": check_text_encoder,
     "default weights": check_weights,
+    "scratch": check_scratch,
     "disk": check_disk,
     "fetched models": check_fetched_models,
     "memory": check_memory,
     "shared memory": check_shared_memory,
 }
+QUICK: Final = ("ffmpeg", "ffprobe", "default weights", "scratch", "disk", "memory", "shared memory")
+"""What may change while a container lives. All checks take 4 s of a core, most of it for torch and Ray: too much for
+every minute."""
 
 
-def examine() -> list[Check]:
-    """The outcome of every check, in the order of the table."""
-    return [_outcome(name, check) for name, check in CHECKS.items()]
+def examine(*, quick: bool = False) -> list[Check]:
+    """The outcome of every check, or of the quick ones, in the order of the table."""
+    return [_outcome(name, check) for name, check in CHECKS.items() if not quick or name in QUICK]
 
 
-def run_doctor(*, as_json: bool = False, console: Console | None = None) -> int:
+def run_doctor(*, as_json: bool = False, quick: bool = False, console: Console | None = None) -> int:
     """Print what was found, as a table or as one line of JSON; returns the exit code."""
-    checks = examine()
+    checks = examine(quick=quick)
     healthy = all(check.state != "problem" for check in checks)
     if as_json:
         print(json.dumps({"ok": healthy, "checks": [asdict(check) for check in checks]}))
@@ -244,11 +202,8 @@ def run_doctor(*, as_json: bool = False, console: Console | None = None) -> int:
         if check.next_step:
             mark = f"[{colours[check.state]}]{check.state}[/]"
             console.print(f"{mark} {check.name}: {escape(check.next_step)}", soft_wrap=True, highlight=False)
-    console.print(
-        "all that is required is here"
-        if healthy
-        else "something that is required is not right: see the next steps above"
-    )
+    well = "what may change is as it should be" if quick else "all that is required is here"
+    console.print(well if healthy else "something that is required is not right: see the next steps above")
     return 0 if healthy else 1
 
 
@@ -288,7 +243,3 @@ def _numbers(version: str) -> tuple[int, ...]:
     """`"5.1.9-0+deb12u1"` as (5, 1); a build from a development tree counts as new."""
     match = re.match(r"n?(\d+)\.(\d+)", version)
     return (int(match.group(1)), int(match.group(2))) if match else (999, 0)
-
-
-def _size(size_bytes: float) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.0f} MiB"

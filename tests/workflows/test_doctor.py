@@ -6,6 +6,8 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from small_model import save_small
 
 from workflows import doctor
 from workflows.doctor import Check, run_doctor
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -125,3 +129,13 @@ def test_only_a_problem_makes_the_exit_code_one(
     assert run_doctor(console=Console(file=output, width=100)) == code
     assert "found [it]" in output.getvalue()
     assert f"{state} thing: turn it" in output.getvalue()
+
+
+def test_the_quick_doctor_looks_at_what_may_change_and_imports_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys; from workflows.cli import app; app(['doctor', '--quick', '--json'], standalone_mode=False); "
+        "assert not {'torch', 'ray', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tuple(check["name"] for check in json.loads(done.stdout)["checks"]) == doctor.QUICK

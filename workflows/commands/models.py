@@ -131,8 +131,14 @@ def import_files(
     run(lambda: import_files(checkpoint, clap, tokenizer, out, verify=not unverified, as_json=as_json))
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="only what may change while a container lives: its health check, in a second"),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check this machine: what is missing, and how to get it."""
     from workflows.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(as_json=as_json))
+    raise typer.Exit(run_doctor(quick=quick, as_json=as_json))
