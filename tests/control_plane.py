@@ -1,7 +1,7 @@
 """A real control plane on this machine: etcd, the API server with its access rules enforced, controllers and scheduler.
 
-`.ci/control-plane` builds the programs; a newer Kubernetes in $SOUNDQUARRY_CONTROL_PLANE serves as well. Everything listens on free ports of
-127.0.0.1, lies in one folder, and ends by process id.
+`.ci/control-plane` builds the programs; a newer Kubernetes in $SOUNDQUARRY_CONTROL_PLANE serves as well. Everything
+listens on free ports of 127.0.0.1, lies in one folder, and ends by process id.
 """
 
 from __future__ import annotations

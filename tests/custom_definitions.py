@@ -1,12 +1,14 @@
-"""The definitions of custom resources, installed on a real API server: KubeRay's, and what the Prometheus operator would bring.
+"""Definitions of custom resources, installed on a real API server: KubeRay's, and those of Prometheus' operator.
 
-KubeRay's are read from where `crd_schema.py` reads them. They are written for a newer server than Kubernetes 1.20, so two things are taken
-out before: empty defaults (a default of "" is refused there) and the keys of lists whose keys are neither required nor have a default.
-Not enforced by such a server: the rules (x-kubernetes-validations). `crd_schema.py` checks those.
+KubeRay's are read from where `crd_schema.py` reads them. They are written for a newer server than Kubernetes 1.20, so
+two things are taken out before: empty defaults (a default of "" is refused there), and the keys of lists whose keys are
+neither required nor have a default. Such a server does not enforce their rules (x-kubernetes-validations):
+`crd_schema.py` does.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,9 +58,8 @@ def install(api: Api, *definitions: dict[str, Any]) -> None:
     for definition in definitions:
         api.create(definition)
     for definition in definitions:
-        spec = definition["spec"]
-        root = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
-        awaited(lambda name=definition["metadata"]["name"]: _is_established(api, name), f"the server takes {root}")  # type: ignore[misc]
+        name = definition["metadata"]["name"]
+        awaited(functools.partial(_is_established, api, name), f"{name} is served")
 
 
 def _is_established(api: Api, name: str) -> bool:

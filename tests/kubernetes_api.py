@@ -1,7 +1,7 @@
-"""A Kubernetes API server as one of its users sees it: objects go in and come out as dicts, by paths made from their kind.
+"""A Kubernetes API server as one of its users sees it: objects go in and come out as dicts, named by kind.
 
-    api.create({"apiVersion": "v1", "kind": "ConfigMap", ...}, "default")
-    api.get("batch/v1", "Job", "extract", "default")["status"]
+api.create({"apiVersion": "v1", "kind": "ConfigMap", ...}, "default")
+api.get("batch/v1", "Job", "extract", "default")["status"]
 """
 
 from __future__ import annotations
@@ -106,7 +106,11 @@ class Api:
     def service_account(self, name: str, namespace: str) -> Api:
         """The same server for a service account, by a token that the server makes for it."""
         path = self.path("v1", "ServiceAccount", namespace, name)
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": 3600},
+        }
         token = self.call("POST", f"{path}/token", request)["status"]["token"]
         return Api(self.url, self.authority, token)
 
