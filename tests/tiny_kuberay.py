@@ -1,8 +1,8 @@
-"""KubeRay's part for RayJobs, as far as a client sees it: a RayJob gets a RayCluster with a head, then a submitter's Job,
-and its status tells how far it is; one that is deleted or suspended loses them.
+"""KubeRay's part for RayJobs, as far as a client sees it: a RayJob gets a RayCluster with a head, then a submitter's
+Job, and its status tells how far it is; one that is deleted or suspended loses them.
 
-Unlike KubeRay's, the submitter runs the entrypoint itself, with the head's files and environment: no Ray cluster is there
-to hand it to. Names, labels, the finalizer and the order of the statuses are those of KubeRay 1.7.
+Unlike KubeRay's, the submitter runs the entrypoint itself, with the head's files and environment: no Ray cluster is
+there to hand it to. Names, labels, the finalizer and the order of the statuses are those of KubeRay 1.7.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The control plane of these tests is a real one: it knows its users, enforces its rules, and a CronJob becomes a process."""
+"""The control plane of these tests is a real one: it knows its users, enforces its rules, and Jobs become processes."""
 
 from __future__ import annotations
 
 import pytest
 from control_plane import ControlPlane
-from kubernetes_api import Api, Object, RefusedError, awaited
+from kubernetes_api import Api, Object, RefusedError
+from kubernetes_work import log_of, outcome
 from tiny_kubelet import TinyKubelet
 
 pytestmark = pytest.mark.kubernetes
@@ -29,8 +30,8 @@ LOOK_AROUND = (
 )
 
 
-def cron_job(script: str) -> Object:
-    """A CronJob that is due in the last minute of a leap day: Jobs are made of it by hand."""
+def job(script: str) -> Object:
+    """A Job that runs the script in a pod with a mounted file, an account's token and variables."""
     container = {
         "name": "work",
         "image": "soundquarry:0.1.0",
@@ -41,13 +42,10 @@ def cron_job(script: str) -> Object:
         ],
         "volumeMounts": [{"name": "job", "mountPath": "/etc/soundquarry", "readOnly": True}],
     }
-    pod = {
-        "containers": [container],
-        "restartPolicy": "Never",
-        "volumes": [{"name": "job", "configMap": {"name": "job"}}],
-    }
-    template = {"spec": {"backoffLimit": 0, "template": {"spec": pod}}}
-    return {"metadata": {"name": "nightly"}, "spec": {"schedule": "59 23 29 2 *", "jobTemplate": template}}
+    volumes = [{"name": "job", "configMap": {"name": "job"}}]
+    pod = {"containers": [container], "restartPolicy": "Never", "volumes": volumes}
+    spec = {"backoffLimit": 0, "template": {"spec": pod}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": spec}
 
 
 def test_a_stranger_is_not_let_in_and_an_account_without_a_role_may_not_look(
@@ -77,8 +75,7 @@ def test_a_job_becomes_a_process_with_its_files_its_token_and_its_log(
 ) -> None:
     files = {"job.yaml": "workflow: extract\n"}
     admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job"}, "data": files}, namespace)
-    template = cron_job(LOOK_AROUND)["spec"]["jobTemplate"]
-    admin.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, **template}, namespace)
+    admin.create(job(LOOK_AROUND), namespace)
     assert outcome(admin, "once", namespace) == "Complete", kubelet.troubles
     lines = log_of(admin, "once", namespace).splitlines()
     assert lines[:2] == [f"hello {namespace}", "workflow: extract"]
@@ -87,24 +84,7 @@ def test_a_job_becomes_a_process_with_its_files_its_token_and_its_log(
 
 def test_a_process_that_fails_fails_its_job(admin: Api, namespace: str, kubelet: TinyKubelet) -> None:
     admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job"}, "data": {}}, namespace)
-    template = cron_job("exit 3")["spec"]["jobTemplate"]
-    admin.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, **template}, namespace)
+    admin.create(job("exit 3"), namespace)
     assert outcome(admin, "once", namespace) == "Failed", kubelet.troubles
     (pod,) = admin.list("v1", "Pod", namespace, labelSelector="job-name=once")
     assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
-
-
-def outcome(api: Api, name: str, namespace: str) -> str:
-    """`Complete` or `Failed`, when the Job has ended."""
-
-    def ended() -> list[str]:
-        conditions = api.get("batch/v1", "Job", name, namespace).get("status", {}).get("conditions", [])
-        return [one["type"] for one in conditions if one["status"] == "True"]
-
-    return awaited(ended, f"the end of Job {name}")[0]
-
-
-def log_of(api: Api, name: str, namespace: str) -> str:
-    """What the Job's pod printed."""
-    (pod,) = api.list("v1", "Pod", namespace, labelSelector=f"job-name={name}")
-    return str(api.call("GET", api.path("v1", "Pod", namespace, pod["metadata"]["name"]) + "/log"))
