@@ -19,10 +19,12 @@ def mounted(api: Api, pod: Pod, container: Mapping[str, Any], folder: Path) -> d
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
     places = {}
     for mount in container.get("volumeMounts", []):
-        source = folder / mount["name"]
-        if not source.exists():
+        volume, source = volumes[mount["name"]], folder / mount["name"]
+        if "hostPath" in volume:
+            source = Path(volume["hostPath"]["path"])
+        elif not source.exists():
             source.mkdir(parents=True)
-            _fill(api, pod, volumes[mount["name"]], source)
+            _fill(api, pod, volume, source)
         within = mount.get("subPath", "")
         places[PurePosixPath(mount["mountPath"])] = source / within
     return places

@@ -16,10 +16,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -39,13 +39,40 @@ ROOT: Final = Path(__file__).parents[1]
 
 @dataclass
 class RunningPod:
-    """The pod's process, if it has a command, and where its log is."""
+    """The pod's process, if it has a command, and its log."""
 
     container: str
-    log: Path
+    log: list[tuple[datetime, bytes]] = field(default_factory=list)
+    """Lines, and when they came."""
     process: subprocess.Popen[bytes] | None = None
+    reader: threading.Thread = field(default_factory=threading.Thread)
     told: int | None = None
     """The exit code that its status tells already."""
+
+    def read(self) -> None:
+        """Take what the process prints, until it has closed its output."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.log.extend((datetime.now(UTC), line) for line in self.process.stdout)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it prints nothing any more."""
+        return self.process is None or (self.process.poll() is not None and not self.reader.is_alive())
+
+    def reap(self) -> None:
+        """End what the process left behind, as with a container."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.reader.join(5)
+
+    def begin(self, command: Sequence[str], values: Mapping[str, str]) -> None:
+        """Run the command."""
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen(command, env=dict(values), start_new_session=True, **pipe)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
 
 
 @dataclass
@@ -112,8 +139,7 @@ class TinyKubelet:
         meta, container = pod["metadata"], pod["spec"]["containers"][0]
         folder = self.plane.folder / "pods" / meta["uid"]
         (folder / "root").mkdir(parents=True)
-        running = RunningPod(container["name"], folder / "log")
-        running.log.touch()
+        running = RunningPod(container["name"])
         if container.get("command"):
             values = environment(self.api, pod, container)
             words = [*container["command"], *container.get("args", [])]
@@ -129,22 +155,19 @@ class TinyKubelet:
                 "HOSTNAME": meta["name"],
                 "RAY_AUTH_MODE": "disabled",
             }
-            with running.log.open("wb") as log:
-                running.process = subprocess.Popen(
-                    in_root(folder / "root", volumes, command, container.get("workingDir", "/")),
-                    env=given | values,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            workdir = container.get("workingDir", "/")
+            running.begin(in_root(folder / "root", volumes, command, workdir), given | values)
         return running
 
     def _tell(self, pod: Object, phase: str, state: dict[str, Any]) -> None:
         container = pod["spec"]["containers"][0]
         status = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0}
         status |= {"ready": phase == "Running", "state": state}
-        change = {"phase": phase, "podIP": "127.0.0.1", "startTime": _now(), "containerStatuses": [status]}
-        self.api.patch(pod, {"status": change}, "/status")
+        known = [one for one in pod["status"].get("conditions", []) if one["type"] == "PodScheduled"]
+        ready = str(phase == "Running")
+        known += [{"type": kind, "status": ready} for kind in ("Initialized", "ContainersReady", "Ready")]
+        change = {"phase": phase, "podIP": "127.0.0.1", "conditions": known, "containerStatuses": [status]}
+        self.api.patch(pod, {"status": change | {"startTime": _now()}}, "/status")
 
     def _end(self, running: RunningPod) -> None:
         if running.process is None or running.process.poll() is not None:
@@ -214,15 +237,20 @@ class _Logs(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.end_headers()
-        follow = parse_qs(asked.query).get("follow") == ["true"]
-        with running.log.open("rb") as log:
-            while True:
-                over = running.process is None or running.process.poll() is not None
-                self.wfile.write(log.read())
-                self.wfile.flush()
-                if over or not follow:
-                    return None
-                time.sleep(LOOK_SECONDS)
+        options = {key: values[0] for key, values in parse_qs(asked.query).items()}
+        since = datetime.now(UTC) - timedelta(seconds=int(options.get("sinceSeconds", 10**6)))
+        sent = 0
+        while True:
+            over = running.is_over
+            for when, line in running.log[sent:]:
+                sent += 1
+                if when >= since:
+                    stamp = f"{when:%Y-%m-%dT%H:%M:%S.%f}000Z " if options.get("timestamps") == "true" else ""
+                    self.wfile.write(stamp.encode() + line)
+            self.wfile.flush()
+            if over or options.get("follow") != "true":
+                return None
+            time.sleep(LOOK_SECONDS)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

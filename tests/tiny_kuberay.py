@@ -21,12 +21,7 @@ from tiny_kubelet import repeating
 RAY: Final = "ray.io/v1"
 FINALIZER: Final = "ray.io/rayjob-finalizer"
 GOOD: Final = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
-BAD: Final = {
-    "jobDeploymentStatus": "Failed",
-    "jobStatus": "FAILED",
-    "reason": "AppFailed",
-    "message": "Job entrypoint command failed",
-}
+BAD: Final = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": "AppFailed"}
 
 
 @dataclass
@@ -66,19 +61,16 @@ class TinyKubeRay:
             self._watch(job)
 
     def _initialise(self, job: Object, cluster_name: str) -> None:
+        """Make the cluster, then wait for its pods, then submit."""
         space = job["metadata"]["namespace"]
-        head = f"{cluster_name}-head"
-        pods = self.api.list("v1", "Pod", space, labelSelector=f"ray.io/cluster={cluster_name},ray.io/node-type=head")
+        pods = self.api.list("v1", "Pod", space, labelSelector=f"ray.io/cluster={cluster_name}")
         if not pods:
             meta = {"name": cluster_name, "labels": _origin(job), "ownerReferences": [_owner(job)]}
             cluster = {"apiVersion": RAY, "kind": "RayCluster", "metadata": meta, "spec": job["spec"]["rayClusterSpec"]}
             stored = self.api.create(cluster, space)
-            template = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
-            labels = {"ray.io/cluster": cluster_name, "ray.io/node-type": "head", "ray.io/group": "headgroup"}
-            labels |= template.get("metadata", {}).get("labels", {})
-            meta = {"name": head, "labels": labels, "ownerReferences": [_owner(stored)]}
-            self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}, space)
-        elif pods[0]["status"].get("phase") == "Running":
+            for pod in _ray_pods(stored):
+                self.api.create(pod, space)
+        elif all(pod["status"].get("phase") == "Running" for pod in pods):
             self.api.create(_submitter(job), space)
             self._tell(job, jobDeploymentStatus="Running", jobStatus="RUNNING")
 
@@ -87,13 +79,19 @@ class TinyKubeRay:
         conditions = self.api.get("batch/v1", "Job", meta["name"], meta["namespace"])["status"].get("conditions", [])
         for kind in (one["type"] for one in conditions if one["status"] == "True"):
             good = kind == "Complete"
-            told = {
-                "jobDeploymentStatus": "Complete" if good else "Failed",
-                "jobStatus": "SUCCEEDED" if good else "FAILED",
-            }
-            self._tell(job, endTime=_now(), **told, **({} if good else {"reason": "AppFailed", "message": "it failed"}))
+            self._tell(job, endTime=_now(), message=self._message(job, good), **(GOOD if good else BAD))
             if job["spec"].get("shutdownAfterJobFinishes"):
                 self.api.delete(RAY, "RayCluster", job["status"]["rayClusterName"], meta["namespace"])
+
+    def _message(self, job: Object, good: bool) -> str:
+        """Ray's words about the driver."""
+        if good:
+            return "Job finished successfully."
+        pods = self.api.list(
+            "v1", "Pod", job["metadata"]["namespace"], labelSelector=f"job-name={job['metadata']['name']}"
+        )
+        code = pods[0]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] if pods else -9
+        return f"Job entrypoint command failed with exit code {code}, last available logs (truncated to 20,000 chars):"
 
     def _clear(self, job: Object) -> None:
         meta, cluster = job["metadata"], job.get("status", {}).get("rayClusterName")
@@ -112,6 +110,20 @@ def tiny_kuberay(api: Api) -> Iterator[TinyKubeRay]:
     operator = TinyKubeRay(api)
     with repeating(operator.look, operator.troubles):
         yield operator
+
+
+def _ray_pods(cluster: Object) -> Iterator[Object]:
+    """The head, and the replicas of each group of workers."""
+    name, spec = cluster["metadata"]["name"], cluster["spec"]
+    groups = [("head", "headgroup", 1, spec["headGroupSpec"])]
+    groups += [("worker", one["groupName"], one["replicas"], one) for one in spec.get("workerGroupSpecs", [])]
+    for kind, group, count, told in groups:
+        for number in range(count):
+            labels = {"ray.io/cluster": name, "ray.io/node-type": kind, "ray.io/group": group}
+            labels |= told["template"].get("metadata", {}).get("labels", {})
+            own = f"{name}-head" if kind == "head" else f"{name}-{group}-worker-{number}"
+            meta = {"name": own, "labels": labels, "ownerReferences": [_owner(cluster)]}
+            yield {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": told["template"]["spec"]}
 
 
 def _submitter(job: Object) -> Object:
