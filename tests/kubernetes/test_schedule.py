@@ -1,4 +1,4 @@
-"""Runs by the clock, with the real controllers: the CronJob's Job, its pod that submits and waits, the run it begins."""
+"""Runs by the clock, with the real controllers: a CronJob's Job, its pod that submits and waits, the run it begins."""
 
 from __future__ import annotations
 

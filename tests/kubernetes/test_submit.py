@@ -1,4 +1,4 @@
-"""`soundquarry submit --kubernetes` and `soundquarry jobs` against a real API server: what is made, and what is said."""
+"""`soundquarry submit --kubernetes` and `soundquarry jobs` against a real API server: what is made, what is said."""
 
 from __future__ import annotations
 
