@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import fsspec
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from operators.strict_yaml import YamlError, parse_yaml
 
 READY_CATALOGS: Final = Path(__file__).parent / "catalogs"
 ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -230,27 +231,11 @@ def _ready() -> str:
     return "the ready ones (" + ", ".join(ready_catalogs()) + ")"
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice; the plain one keeps the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for i, (key, _) in enumerate(node.value):
-            if key.value in keys[:i]:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def _parsed(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        line = text.splitlines()[mark.line].strip() if mark and mark.line < len(text.splitlines()) else ""
-        raise CatalogError(f"{where}{place}: not valid YAML: {error.problem}; the line reads {line!r}") from None
-    except yaml.YAMLError as error:
-        raise CatalogError(f"{where}: not valid YAML: {error}") from None
+        return parse_yaml(text)
+    except YamlError as error:
+        raise CatalogError(f"{where}{error}") from None
 
 
 def _entry(entry: Any) -> Any:

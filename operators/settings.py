@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model.checkpoint import Calibration
 from operators.catalog import Catalog
+
+if TYPE_CHECKING:  # torch takes seconds, and a job is checked without it
+    from model.checkpoint import Calibration
 
 
 class ExtractSettings(BaseModel):

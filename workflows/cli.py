@@ -6,6 +6,7 @@ import typer
 
 from workflows.commands.archives import extract, mine
 from workflows.commands.datasets import export, report, search, verify
+from workflows.commands.jobs import PASSED_ON, jobs, run_file, submit
 from workflows.commands.models import doctor, evaluate, models
 
 app = typer.Typer(
@@ -18,7 +19,10 @@ app = typer.Typer(
 )
 for command in (extract, mine, export, search, verify, report, evaluate, doctor):
     app.command()(command)
+app.command("run", context_settings=PASSED_ON)(run_file)
+app.command(context_settings=PASSED_ON)(submit)
 app.add_typer(models, name="models")
+app.add_typer(jobs, name="jobs")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import place
+from workflows.interrupt import terminated_like_interrupted
 
 LOCAL_STORE_BYTES: Final = 1536 * 2**20
 """Object store of the embedded Ray: a handful of decoded units (at most 230 MB each) in flight."""
@@ -82,7 +83,8 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             )
     _quiet()
     try:
-        yield
+        with terminated_like_interrupted():  # within, since `ray.init` sets a handler of its own
+            yield
     finally:
         ray.shutdown()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps of the work, never within one.
+"""Ctrl-C between two steps of the work, never within one; and a cluster's way to end a job, which means the same.
 
 Python raises KeyboardInterrupt wherever it happens to be; inside of a decoder's callback it is printed and lost, and
 between the making of a temporary file and its being looked after it leaves the file behind.
@@ -38,3 +38,23 @@ def interruptible_between_steps() -> Iterator[Callable[[], None]]:
         check()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, by which a job is cancelled and a pod is ended, raises KeyboardInterrupt: the run's log then says so.
+
+    In another thread than the main one, which hears no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

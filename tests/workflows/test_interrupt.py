@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from workflows.interrupt import interruptible_between_steps
+from workflows.interrupt import interruptible_between_steps, terminated_like_interrupted
 
 
 def test_it_is_raised_at_the_next_check_and_not_before() -> None:
@@ -46,3 +46,10 @@ def test_in_another_thread_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+def test_a_termination_is_an_interruption_and_the_handler_comes_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

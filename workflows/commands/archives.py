@@ -8,6 +8,8 @@ import typer
 
 from workflows.commands.endings import GOES_ON, fail, run, wrong_use
 from workflows.commands.options import (
+    FEWEST_WORKERS,
+    UNIT_SECONDS,
     Address,
     CatalogName,
     Channels,
@@ -140,9 +142,9 @@ def _work(settings: Any, dry_run: bool, as_json: bool, **asked: Any) -> None:
 
     job = ExtractJob(settings=settings, **asked)
     check_device(job.device)
-    if not 1.0 <= job.unit_seconds <= 600.0:
+    if not UNIT_SECONDS[0] <= job.unit_seconds <= UNIT_SECONDS[1]:
         wrong_use(f"--unit-seconds is {job.unit_seconds:g}; give a number from 1 to 600")
-    if job.workers is not None and job.workers < 1:
+    if job.workers is not None and job.workers < FEWEST_WORKERS:
         wrong_use(f"--workers is {job.workers}; give at least 1")
     if dry_run:
         from workflows.dry_run import dry_run as estimate

@@ -23,9 +23,32 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 
     `interrupted` says what an interruption leaves behind.
     """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        fail(f"interrupted; {interrupted}", code=130)
+    except Exception as error:
+        _end_for_a_job(error)
+        _end_for_the_work(error)
+        raise
+
+
+def _end_for_a_job(error: Exception) -> None:
+    """End, if the job is what is wrong: said at once, without torch."""
+    from operators.catalog import CatalogError
+    from workflows.job_file import JobFileError
+    from workflows.job_service import JobError
+
+    if isinstance(error, (CatalogError, JobFileError)):
+        wrong_use(str(error))
+    if isinstance(error, JobError):
+        fail(str(error))
+
+
+def _end_for_the_work(error: Exception) -> None:
+    """End, if the work met what a person can act on."""
     from model.separator import PrecisionError
     from model.weights_file import CheckpointError
-    from operators.catalog import CatalogError
     from operators.dataset import SignatureError
     from operators.export_selection import ExportError
     from operators.failure import SourceFailure
@@ -36,26 +59,14 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
     from workflows.device import DeviceError
     from workflows.evaluate import ListError
 
-    try:
-        return work()
-    except (
-        CatalogError,
-        ExportError,
-        ListError,
-        ManifestError,
-        PrecisionError,
-        SearchError,
-        SignatureError,
-        SourcesNotFoundError,
-    ) as error:
+    if isinstance(
+        error,
+        (ExportError, ListError, ManifestError, PrecisionError, SearchError, SignatureError, SourcesNotFoundError),
+    ):
         wrong_use(str(error))
-    except (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError) as error:
+    if isinstance(error, (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError)):
         fail(str(error))
-    except KeyboardInterrupt:
-        fail(f"interrupted; {interrupted}", code=130)
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in STORES:
-            raise
+    if type(error).__module__.partition(".")[0] in STORES:
         fail(
             f"the store does not answer as it should ({type(error).__name__}: {error}); check the address, the "
             "credentials and the network, then give the same command again"

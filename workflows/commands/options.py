@@ -3,11 +3,15 @@ none."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from workflows.commands.endings import wrong_use
+
+DEVICES: Final = ("auto", "cpu", "cuda")
+UNIT_SECONDS: Final = (1.0, 600.0)
+FEWEST_WORKERS: Final = 1
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
 ModelName = Annotated[
@@ -59,5 +63,5 @@ UcsList = Annotated[
 
 def check_device(device: str) -> None:
     """Ends the command for a device that there is not."""
-    if device not in ("auto", "cpu", "cuda"):
+    if device not in DEVICES:
         wrong_use(f"--device is {device!r}; choose auto, cpu or cuda")

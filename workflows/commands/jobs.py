@@ -1,0 +1,174 @@
+"""Commands for jobs: `run` does one here, `submit` sends one to a cluster, and the group `jobs` looks after those."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workflows.commands.endings import run, wrong_use
+from workflows.commands.job_target import Context, JobTarget, Kubernetes, Namespace, RayUrl, Release
+from workflows.commands.options import Json
+
+if TYPE_CHECKING:
+    from workflows.job_service import JobService
+
+jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: list, status, logs, cancel.")
+PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""Options that a command does not know belong to the workflow."""
+
+JobName = Annotated[str, typer.Argument(metavar="NAME", help="a job's name, see `soundquarry jobs list`")]
+
+
+def run_file(
+    context: typer.Context,
+    job: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="a workflow and its options, see the README")],
+) -> None:
+    """Run a job file here. Options given after it win over it: soundquarry run JOB.yaml --threshold 0.4"""
+    from workflows.job_file import context_of, read_job
+
+    asked = run(lambda: read_job(job, context.args))
+    with context_of(asked, context.args) as command:
+        command.command.invoke(command)
+
+
+def submit(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WORKFLOW|JOB.yaml", help="extract, mine or evaluate, with its options, or a job file"),
+    ],
+    address: RayUrl = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespace = None,
+    release: Release = None,
+    kube_context: Context = None,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="show its log until it ends, and end with its exit code")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="name of the job; default: made of its work")] = None,
+    if_running: Annotated[
+        str, typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail")
+    ] = "join",
+    python: Annotated[
+        str, typer.Option(help="Ray: the Python of the head that has Ray and our dependencies, looked up in its PATH")
+    ] = "python",
+) -> None:
+    """Send a workflow to a cluster as a job. The same work is not begun twice: what already runs is joined."""
+    from workflows.job_fields import WORKFLOWS
+    from workflows.job_file import job_of, read_job
+    from workflows.job_parcel import parcel
+    from workflows.job_service import IF_RUNNING
+
+    target = JobTarget(address, kubernetes, namespace, release, kube_context)
+    if if_running not in IF_RUNNING:
+        wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
+    given = context.args
+    job = run(lambda: job_of(what, given) if what in WORKFLOWS else read_job(Path(what), given))
+    for warning in run(lambda: parcel(job)).warnings:
+        _say(f"warning: {warning}")
+    service = target.service(python)
+    sent = run(lambda: service.submit(job, name, if_running))
+    if sent.skipped:
+        _say(f"skipped: the same work already runs as {sent.name}")
+        return
+    _say(f"the same work already runs as {sent.name}; joined it" if sent.joined else f"submitted {sent.name}")
+    if follow:
+        raise typer.Exit(_follow(service, sent.name, target))
+    _say(f"follow it: {target.command('logs', sent.name, '--follow')}")
+    print(sent.name)
+
+
+@jobs.command("list")
+def list_jobs(
+    address: RayUrl = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespace = None,
+    release: Release = None,
+    kube_context: Context = None,
+    as_json: Json = False,
+) -> None:
+    """The jobs that were submitted, the newest first."""
+    from workflows.job_list import print_jobs
+
+    service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
+    print_jobs(run(lambda: service.list()), as_json=as_json)
+
+
+@jobs.command()
+def status(
+    name: JobName,
+    address: RayUrl = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespace = None,
+    release: Release = None,
+    kube_context: Context = None,
+    as_json: Json = False,
+) -> None:
+    """How far a job is, and why it waits or failed."""
+    from workflows.job_list import print_job
+
+    service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
+    print_job(run(lambda: service.status(name)), as_json=as_json)
+
+
+@jobs.command()
+def logs(
+    name: JobName,
+    follow: Annotated[bool, typer.Option("--follow", help="until it ends, and end with its exit code")] = False,
+    address: RayUrl = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespace = None,
+    release: Release = None,
+    kube_context: Context = None,
+) -> None:
+    """What a job printed."""
+    target = JobTarget(address, kubernetes, namespace, release, kube_context)
+    service = target.service()
+    if follow:
+        raise typer.Exit(_follow(service, name, target))
+    run(lambda: _print_log(service, name, follow=False))
+
+
+@jobs.command()
+def cancel(
+    name: JobName,
+    address: RayUrl = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespace = None,
+    release: Release = None,
+    kube_context: Context = None,
+) -> None:
+    """Stop a job. What it committed stays; the same work can be submitted again, and goes on."""
+    service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
+    before = run(lambda: service.status(name))
+    run(lambda: service.cancel(name))
+    _say(f"{name} is cancelled" if before.is_live else f"{name} had ended already: {before.state}")
+
+
+def _follow(service: JobService, name: str, target: JobTarget) -> int:
+    """The exit code of a job, after its log."""
+    again = target.command("logs", name, "--follow")
+    stop = target.command("cancel", name)
+    code: int = run(
+        lambda: _print_log(service, name, follow=True),
+        interrupted=f"{name} goes on; follow it again with `{again}`, stop it with `{stop}`",
+    )
+    state = run(lambda: service.status(name))
+    _say(f"{name} {state.state}" + (f": {state.message}" if state.message else ""))
+    return code
+
+
+def _print_log(service: JobService, name: str, *, follow: bool) -> int:
+    """Print the log; the exit code of the job, where it was followed to its end."""
+    for piece in service.logs(name, follow):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    return service.wait(name) if follow else 0
+
+
+def _say(sentence: str) -> None:
+    """Tell a person; standard output is for what a job prints, and for its name."""
+    print(f"soundquarry: {sentence}", file=sys.stderr, flush=True)
