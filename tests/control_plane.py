@@ -21,7 +21,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from kubernetes_api import Api, RefusedError, awaited
+from server_api import Api, RefusedError, awaited
 from tools import TOOLS, tool
 
 START_SECONDS: Final = 60.0

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 import yaml
 from crd_schema import CRDS, shared
-from kubernetes_api import Api, awaited
+from server_api import Api, awaited
 
 DEFINITIONS: Final = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
 MONITORING: Final = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 from control_plane import ControlPlane
-from kubernetes_api import Api, Object
+from server_api import Api, Object
 from tools import tool
 
 CHART: Final = Path(__file__).parents[1] / "helm" / "soundquarry"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubernetes_api import PATIENCE_SECONDS, Api, Object, awaited
+from server_api import PATIENCE_SECONDS, Api, Object, awaited
 
 
 def outcome(api: Api, name: str, namespace: str, seconds: float = PATIENCE_SECONDS) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kubernetes_api import Api, Object, RefusedError
+from server_api import Api, Object, RefusedError
 
 Pod = Mapping[str, Any]
 

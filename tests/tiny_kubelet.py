@@ -26,9 +26,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from control_plane import ControlPlane
-from kubernetes_api import Api, Object, RefusedError
 from pod_root import in_root
 from pod_volumes import environment, expanded, mounted
+from server_api import Api, Object, RefusedError
 
 NODE: Final = "laptop"
 LOOK_SECONDS: Final = 0.2

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kubernetes_api import Api, Object, RefusedError
+from server_api import Api, Object, RefusedError
 from tiny_kubelet import repeating
 
 RAY: Final = "ray.io/v1"

@@ -14,8 +14,8 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from control_plane import ControlPlane, control_plane
 from custom_definitions import install_kuberay, install_monitoring
-from kubernetes_api import Api, RefusedError, awaited
 from pod_root import need_mounts
+from server_api import Api, RefusedError, awaited
 from tiny_kubelet import TinyKubelet, tiny_kubelet
 from tiny_kuberay import TinyKubeRay, tiny_kuberay
 

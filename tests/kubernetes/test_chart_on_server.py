@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from control_plane import ControlPlane
 from helm_release import EXAMPLES, Release, everything, rendered
-from kubernetes_api import Api, awaited
+from server_api import Api, awaited
 from tiny_kubelet import TinyKubelet
 
 pytestmark = pytest.mark.kubernetes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from control_plane import ControlPlane
-from kubernetes_api import Api, Object, RefusedError
 from kubernetes_work import log_of, outcome
+from server_api import Api, Object, RefusedError
 from tiny_kubelet import TinyKubelet
 
 pytestmark = pytest.mark.kubernetes

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from control_plane import ControlPlane
 from helm_release import Release, resources, served_versions
-from kubernetes_api import MERGE, Api, RefusedError
+from server_api import MERGE, Api, RefusedError
 
 pytestmark = pytest.mark.kubernetes
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 from control_plane import ControlPlane
 from helm_release import Release, everything
-from kubernetes_api import Api, Object, awaited
 from kubernetes_work import log_of, outcome, pod_of, started_by
 from made_media import RATE, chirp, encode
+from server_api import Api, Object, awaited
 from tiny_kubelet import TinyKubelet
 from tiny_kuberay import RAY, TinyKubeRay
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from control_plane import ControlPlane, control_plane
 from helm_release import Release
-from kubernetes_api import Api, Object, awaited
+from server_api import Api, Object, awaited
 from tiny_kubelet import ROOT, TinyKubelet
 from tiny_kuberay import RAY, TinyKubeRay
 
