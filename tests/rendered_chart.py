@@ -1,7 +1,9 @@
-"""The chart as the real helm renders it: objects by kind and name, and every one of them checked as an API server would.
+"""The chart as the real helm renders it, and each of its objects checked as an API server would.
 
     talks = rendered({"mode": "once", "job": JOB})
     talks.one("RayJob")["spec"]["entrypoint"]
+
+What helm refuses is a RefusedError with the words that a person reads.
 """
 
 from __future__ import annotations
@@ -73,12 +75,14 @@ class Rendered:
         """Every pod template, by its component; workers by their group."""
         ray, cluster = self.template["spec"], self.template["spec"]["rayClusterSpec"]
         found = {"head": cluster["headGroupSpec"]["template"]}
-        found |= {group["groupName"]: group["template"] for group in cluster.get("workerGroupSpecs", [])}
+        found |= {group["groupName"]: group["template"] for group in cluster["workerGroupSpecs"]}
         if "submitterPodTemplate" in ray:
             found["submitter"] = ray["submitterPodTemplate"]
-        found |= {"schedule": cron["spec"]["jobTemplate"]["spec"]["template"] for cron in self.all("CronJob")}
-        found |= {"models": job["spec"]["template"] for job in self.all("Job")}
-        return found | {"doctor": pod for pod in self.all("Pod")}
+        for kind, component in (("CronJob", "schedule"), ("Job", "models"), ("Pod", "doctor")):
+            for one in self.all(kind):
+                spec = one["spec"]["jobTemplate"]["spec"] if kind == "CronJob" else one["spec"]
+                found[component] = one if kind == "Pod" else spec["template"]
+        return found
 
 
 def rendered(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from kuberay_rules import operator_problems
 from rendered_chart import CHART, EXAMPLES, JOB, KUBERNETES, lint, merged, problems, rendered
 
 SCHEDULE: Final = {"cron": "30 1 * * 1-5", "timeZone": "Europe/Vienna"}
@@ -175,7 +176,7 @@ def check_all(values: Mapping[str, Any], kubernetes: str = KUBERNETES) -> None:
     assert len(release.names) == len(release.objects), "two objects of one kind have the same name"
     submitted = merged(release.template, {"metadata": {"name": "sq-extract-0123456789"}})
     for found in [*release.objects, submitted]:
-        assert problems(found) == [], f"{found['kind']} {found['metadata']['name']}"
+        assert problems(found) + operator_problems(found) == [], f"{found['kind']} {found['metadata']['name']}"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -211,6 +212,21 @@ def test_a_slip_in_a_manifest_is_found_by_these_tests() -> None:
     assert problems(merged(cron, {"spec": {"timezone": "UTC"}}))
     job = merged(rendered({"mode": "once", "job": JOB}).one("RayJob"), {"spec": {"ttlSecondsAfterFinish": 3}})
     assert problems(job)
+
+
+@pytest.mark.parametrize(
+    ("slip", "words"),
+    [
+        ({"spec": {"shutdownAfterJobFinishes": False}}, "ttlSecondsAfterFinished without"),
+        ({"spec": {"submissionMode": "SidecarMode"}}, "a submitter in SidecarMode"),
+        ({"spec": {"rayClusterSpec": {"rayVersion": "2.51.0"}}}, "tokens with Ray 2.51.0"),
+        ({"metadata": {"name": "a" * 48}}, "at most 47 characters"),
+    ],
+)
+def test_what_only_the_operator_refuses_is_found_as_well(slip: dict[str, Any], words: str) -> None:
+    job = merged(rendered({"mode": "once", "job": JOB}).one("RayJob"), slip)
+    assert problems(job) == []
+    assert words in " ".join(operator_problems(job))
 
 
 def test_every_template_has_one_object_at_most() -> None:

@@ -35,7 +35,7 @@ Why 34: KubeRay allows a RayJob 47 characters, and the longest one here is <full
 {{/* What selects the release's pods. */}}
 {{- define "soundquarry.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of every object. */}}

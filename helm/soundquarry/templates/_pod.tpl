@@ -9,7 +9,7 @@ enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -42,7 +42,7 @@ capabilities:
 {{/* Where a pod runs, given its values. */}}
 {{- define "soundquarry.scheduling" -}}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- range $what := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
 {{- with index $ $what }}
@@ -62,11 +62,15 @@ KubeRay adds Ray's command, probes and token to it, and the init container that 
 metadata:
   labels:
     {{- include "soundquarry.podLabels" (dict "root" $root "component" .component "more" .values.labels) | nindent 4 }}
+    {{- if and $head (eq $root.Values.schedule.kind "RayCronJob") }}
+    {{- /* KubeRay gives the runs of a RayCronJob no labels of ours: `soundquarry jobs list` knows them by their head. */}}
+    soundquarry.dev/workflow: {{ $root.Values.job.workflow }}
+    {{- end }}
   {{- with .values.annotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "soundquarry.serviceAccountName" $root }}
+  serviceAccountName: {{ include "soundquarry.serviceAccountName" $root | quote }}
   {{- /* With autoscaling KubeRay binds its own role to this account: reading and patching pods, patching the RayCluster. */}}
   automountServiceAccountToken: {{ $scales }}
   {{- include "soundquarry.podBasics" $root | nindent 2 }}
@@ -91,7 +95,9 @@ spec:
       envFrom: {{- toYaml . | nindent 8 }}
       {{- end }}
       volumeMounts: {{- include "soundquarry.rayVolumeMounts" $root | nindent 8 }}
-  volumes: {{- include "soundquarry.rayVolumes" (dict "root" $root "memory" .values.resources.limits.memory) | nindent 4 }}
+  volumes:
+    {{- $memory := .values.resources.limits.memory }}
+    {{- include "soundquarry.rayVolumes" (dict "root" $root "head" $head "memory" $memory) | nindent 4 }}
 {{- end -}}
 
 {{/* Requests and limits of a head or worker, its GPUs among the limits. */}}
@@ -149,7 +155,7 @@ spec:
 {{- end -}}
 
 {{/*
-Given (dict "root" $ "memory" LIMIT). Ray keeps its objects in /dev/shm, 30 % of the memory by default; pages there count
+Given (dict "root" $ "head" BOOLEAN "memory" LIMIT). Ray keeps its objects in /dev/shm, 30 % of the memory by default; pages there count
 as the pod's memory, so a larger /dev/shm than the limit has no use, and a smaller one sends Ray to the disk.
 */}}
 {{- define "soundquarry.rayVolumes" -}}
@@ -159,13 +165,13 @@ as the pod's memory, so a larger /dev/shm than the limit has no use, and a small
   configMap:
     name: {{ include "soundquarry.fullname" $root }}-job
 - name: tmp
-  {{- if eq .scratch.kind "ephemeral" }}
+  {{- if and (eq .scratch.kind "ephemeral") (not $.head) }}
   ephemeral:
     volumeClaimTemplate:
       spec:
         accessModes: [ReadWriteOnce]
         {{- with .scratch.storageClass }}
-        storageClassName: {{ . }}
+        storageClassName: {{ . | quote }}
         {{- end }}
         resources:
           requests:
@@ -181,13 +187,13 @@ as the pod's memory, so a larger /dev/shm than the limit has no use, and a small
 {{- if eq .models.kind "existingClaim" }}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ .models.claim }}
+    claimName: {{ .models.claim | quote }}
     readOnly: true
 {{- end }}
 {{- if eq .scratch.kind "existingClaim" }}
 - name: scratch
   persistentVolumeClaim:
-    claimName: {{ .scratch.claim }}
+    claimName: {{ .scratch.claim | quote }}
 {{- end }}
 {{- with .volumes }}
 {{ toYaml . }}

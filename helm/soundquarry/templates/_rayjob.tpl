@@ -9,7 +9,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 soundquarry.dev/workflow: {{ . }}
 {{- end }}
 {{- with .Values.kueue.queueName }}
-kueue.x-k8s.io/queue-name: {{ . }}
+kueue.x-k8s.io/queue-name: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
@@ -96,7 +96,7 @@ workerGroupSpecs:
 metadata:
   labels: {{- include "soundquarry.podLabels" (dict "root" . "component" "submitter") | nindent 4 }}
 spec:
-  serviceAccountName: {{ include "soundquarry.serviceAccountName" . }}
+  serviceAccountName: {{ include "soundquarry.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   restartPolicy: Never
   {{- include "soundquarry.podBasics" . | nindent 2 }}
