@@ -31,8 +31,11 @@ from workflows.ray_client import NameTakenError, Unanswered, UnknownJobError, co
 from workflows.ray_troubles import AGAIN, exit_code_from, words
 from workflows.shipped_code import shipped_code
 
+PYTHON: Final = "python"
 POLL_SECONDS: Final = 1.0
 SUBMITS: Final = 3
+CANCEL_SECONDS: Final = 60.0
+"""A driver has 3 s to end by itself, before Ray kills it."""
 PATIENCE_SECONDS: Final = 120.0
 """How long a head may be away while a job of it is followed: a pod is back by then."""
 STATES: Final[dict[str, Progress]] = {
@@ -50,7 +53,7 @@ class RayJobs:
     """The jobs of the head whose dashboard is at `address`."""
 
     address: str
-    python: str = "python"
+    python: str = PYTHON
     """The interpreter on the head; a bare name is looked up in its PATH."""
     patience_seconds: float = PATIENCE_SECONDS
 
@@ -100,7 +103,7 @@ class RayJobs:
         while follow and state.is_live:
             with suppress(Unanswered):
                 behind = told  # a tail begins at the beginning
-                for piece in tail(self._client, name, self.address, lambda: not self.status(name).is_live):
+                for piece in tail(self._client, name, self.address, lambda: not self._patiently(name).is_live):
                     new, behind = piece[behind:], max(0, behind - len(piece))
                     told += len(new)
                     if new:
@@ -113,11 +116,17 @@ class RayJobs:
 
     def cancel(self, name: str) -> None:
         """Stop the job, if it has not ended; returns when it has."""
-        if not self.status(name).is_live:
-            return
-        with in_words(self.address):
-            self._client.stop_job(name)
-        self.wait(name)
+        state, gives_up = self.status(name), time.monotonic() + CANCEL_SECONDS
+        while state.is_live:
+            if time.monotonic() > gives_up:
+                raise JobError(
+                    f"{name} is still {state.state} {CANCEL_SECONDS:.0f} s after it was told to stop: see `soundquarry "
+                    f"jobs status {name}`"
+                )
+            with in_words(self.address):
+                self._client.stop_job(name)  # again, since one that is only about to start does not hear it
+            time.sleep(POLL_SECONDS)
+            state = self._patiently(name)
 
     def wait(self, name: str) -> int:
         """The exit code of the job, when it has ended."""

@@ -46,12 +46,12 @@ class JobTarget:
         if stray:
             wrong_use(f"{stray[0]} is of Kubernetes; give --kubernetes, or leave it out")
 
-    def service(self, python: str = "python") -> JobService:
-        """What looks after jobs there. `python` is the interpreter of a Ray head."""
+    def service(self, python: str | None = None) -> JobService:
+        """What looks after jobs there. `python` is the interpreter of a Ray head, where it is not that of its PATH."""
         if self.address is not None:
-            from workflows.ray_jobs import RayJobs
+            from workflows.ray_jobs import PYTHON, RayJobs
 
-            return RayJobs(self.address, python)
+            return RayJobs(self.address, python or PYTHON)
         from workflows.kubernetes_jobs import KubernetesJobs
 
         service: JobService = run(lambda: KubernetesJobs(self.namespace, self.release, self.context))

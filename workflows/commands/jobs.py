@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from workflows.commands.job_target import Context, JobTarget, Kubernetes, Namesp
 from workflows.commands.options import Json
 
 if TYPE_CHECKING:
-    from workflows.job_service import JobService
+    from workflows.job_service import IfRunning, JobService
 
 jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: list, status, logs, cancel.")
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -53,8 +53,9 @@ def submit(
         str, typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail")
     ] = "join",
     python: Annotated[
-        str, typer.Option(help="Ray: the Python of the head that has Ray and our dependencies, looked up in its PATH")
-    ] = "python",
+        str | None,
+        typer.Option(help="the Python of a Ray head that has our dependencies; default: `python` in its PATH"),
+    ] = None,
 ) -> None:
     """Send a workflow to a cluster as a job. The same work is not begun twice: what already runs is joined."""
     from workflows.job_fields import WORKFLOWS
@@ -63,6 +64,8 @@ def submit(
     from workflows.job_service import IF_RUNNING
 
     target = JobTarget(address, kubernetes, namespace, release, kube_context)
+    if kubernetes and python is not None:
+        wrong_use("--python is of a Ray head; on Kubernetes the image says it")
     if if_running not in IF_RUNNING:
         wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
     given = context.args
@@ -70,7 +73,7 @@ def submit(
     for warning in run(lambda: parcel(job)).warnings:
         _say(f"warning: {warning}")
     service = target.service(python)
-    sent = run(lambda: service.submit(job, name, if_running))
+    sent = run(lambda: service.submit(job, name, cast("IfRunning", if_running)))
     if sent.skipped:
         _say(f"skipped: the same work already runs as {sent.name}")
         return
