@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 import threading
 import time
 import uuid
@@ -240,7 +241,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {key: values[-1] for key, values in parse_qs(address.query).items()}
         parts = address.path.strip("/").split("/")
         group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
-        user = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        user = self.headers.get("Authorization", "").partition(" ")[2]
         if user not in self.api.rights:
             raise Refusal(401, "Unauthorized", "Unauthorized")
         if group not in self.api.groups or rest[0] != "namespaces" or rest[2] not in KINDS:
@@ -398,13 +399,15 @@ def _is_selected(item: Object, query: dict[str, str]) -> bool:
 
 
 @contextmanager
-def kubernetes_api() -> Iterator[KubernetesApi]:
+def kubernetes_api(tls: ssl.SSLContext | None = None) -> Iterator[KubernetesApi]:
     """The server, for as long as the context lasts."""
     state = KubernetesApi()
     handler = type("ApiHandler", (Handler,), {"api": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    state.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -52,7 +52,7 @@ def _ending(job: Object) -> Iterator[str]:
     """Why it failed, of its status."""
     status, spec, name = status_of(job), job["spec"], job["metadata"]["name"]
     reason, message = status.get("reason", ""), str(status.get("message", "")).strip()
-    log = f"`soundquarry jobs logs {name}`"
+    log = f"`soundquarry jobs logs {name} --kubernetes`"
     if not is_over(job) or progress_of(job) != "failed":
         return
     if status.get("jobDeploymentStatus") == "ValidationFailed" or reason == "ValidationFailed":

@@ -7,8 +7,8 @@ is taken up again. An API server may be away for minutes while its control plane
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Iterator
+from typing import Final, TypeVar
 
 from workflows.job_service import JobError
 from workflows.kubernetes_api import KubernetesApi, Object
@@ -18,6 +18,7 @@ TICK_SECONDS: Final = 5
 PATIENCE_SECONDS: Final = 600.0
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 15.0
+T = TypeVar("T")
 PASSING: Final = frozenset({410, 429, 500, 502, 503, 504})
 
 
@@ -55,8 +56,21 @@ def changes(api: KubernetesApi, name: str) -> Iterator[Object]:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """The answer to a question, asked again for a while where the API server is away."""
+    began_at, pause = time.monotonic(), FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return ask()
+        except JobError as error:
+            if not is_passing(error) or time.monotonic() - began_at > PATIENCE_SECONDS:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
 def is_passing(error: Exception, statuses: Collection[int] = PASSING) -> bool:
     """Whether the same request may be answered in a minute. A refusal carries the answer as its cause."""
     cause = error.__cause__ if isinstance(error, JobError) else error
     status = getattr(cause, "status", None)
-    return status is None or status in statuses
+    return cause is not None and (status is None or status in statuses)

@@ -16,7 +16,7 @@ from typing import Final
 
 from workflows.job_service import JobError
 from workflows.kubernetes_api import KubernetesApi
-from workflows.kubernetes_watch import PASSING, TICK_SECONDS, is_passing
+from workflows.kubernetes_watch import PASSING, PATIENCE_SECONDS, TICK_SECONDS, is_passing
 from workflows.rayjob_pods import Printing
 
 STAMPED: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(\S*) ?(.*)", re.DOTALL)
@@ -24,8 +24,8 @@ OVERLAP_SECONDS: Final = 30
 """Asked for again behind a break; lines that were there already are left out by their time."""
 PAUSE_SECONDS: Final = 1.0
 MOST_LINES_AHEAD: Final = 10_000
-PASSING_BY_POD: Final = PASSING | {400, 404}
-"""Nor is it a failure of the job where a container has not begun, or its pod has gone."""
+NO_LOG: Final = frozenset({400, 404})
+"""Answers for a container that has not begun, and for a pod that is gone."""
 Stamp = tuple[str, str]
 
 
@@ -40,8 +40,20 @@ class PodLog:
         self._heard_at: float | None = None
 
     def so_far(self) -> Iterator[str]:
-        """What it has printed until now, beyond what came already."""
-        yield from self._new(self._read(follow=False))
+        """What it has printed until now, beyond what came already; nothing where it has not begun, or is gone."""
+        from urllib3.exceptions import HTTPError
+
+        began_at = time.monotonic()
+        while True:
+            try:
+                yield from self._new(self._read(follow=False))
+                return
+            except (JobError, HTTPError, OSError) as error:
+                if getattr(error.__cause__, "status", None) in NO_LOG:
+                    return
+                if not is_passing(error) or time.monotonic() - began_at > PATIENCE_SECONDS:
+                    raise error if isinstance(error, JobError) else self._api.worded(error) from error
+            time.sleep(PAUSE_SECONDS)
 
     def follow(self, is_over: Callable[[], bool]) -> Iterator[str]:
         """What it prints, until `is_over`, which is asked every TICK_SECONDS, and where the log ends."""
@@ -55,9 +67,9 @@ class PodLog:
                     if is_over():
                         break
             if is_over():
-                yield from self.so_far()
-                return
+                break
             time.sleep(PAUSE_SECONDS)
+        yield from self.so_far()
 
     def _read(self, *, follow: bool) -> Iterator[str]:
         since = None
@@ -75,7 +87,7 @@ class PodLog:
             except queue.Empty:
                 yield None
                 continue
-            if isinstance(found, JobError) and not is_passing(found, PASSING_BY_POD):
+            if isinstance(found, JobError) and not is_passing(found, PASSING | NO_LOG):
                 raise found
             if found is None or isinstance(found, Exception):
                 return

@@ -16,7 +16,7 @@ NO_IMAGE: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
 NO_CONFIG: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
-LACKING: Final = re.compile(r"Insufficient ([\w./-]+)")
+LACKING: Final = re.compile(r"Insufficient ([\w./-]*\w)")
 TAINTS: Final = re.compile(r"taints? \{([^}]+)\}")
 ABSENT: Final = re.compile(r'(?P<kind>secret|configmap|persistentvolumeclaim)s? "(?P<name>[^"]+)" not found')
 ABSENT_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?P<name>\S+)")
@@ -48,10 +48,8 @@ def unschedulable(pod: Object, message: str) -> str:
         reasons.append(f"nodes are kept for others by the taint {named} (to be let in: {group}.tolerations)")
     if "node selector" in message or "node affinity/selector" in message or "match Pod's node affinity" in message:
         chosen = pod["spec"].get("nodeSelector") or {}
-        labels = ", ".join(f"{key}={value}" for key, value in chosen.items())
-        reasons.append(
-            f"nodes do not have the labels that {group}.nodeSelector or affinity want ({labels or 'affinity'})"
-        )
+        labels = ", ".join(f"{key}={value}" for key, value in chosen.items()) or "affinity"
+        reasons.append(f"nodes lack the labels that {group}.nodeSelector or affinity want ({labels})")
     if "topology spread" in message:
         reasons.append(f"{group}.topologySpreadConstraints leave no node")
     if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message or "volume node affinity" in message:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from workflows.job_service import JobError, JobState
 from workflows.kubernetes_api import KubernetesApi, Object
 from workflows.kubernetes_troubles import explained, troubles
-from workflows.kubernetes_watch import changes
+from workflows.kubernetes_watch import changes, patiently
 from workflows.pod_log import PodLog
 from workflows.rayjob_phase import phase_of
 from workflows.rayjob_pods import Printing, events_of, mode_of, pods_of, printing
@@ -32,8 +32,8 @@ class Following:
     def lines(self) -> Iterator[str]:
         """What the job prints, until its end, line by line."""
         read: set[tuple[str, str]] = set()
-        for job in self._until_its_end():
-            for source in printing(job, pods_of(self._api, job)):
+        for job, pods in self._until_its_end():
+            for source in printing(job, pods):
                 if source.key in read:
                     continue
                 if read and source.uid not in {uid for uid, _ in read}:
@@ -57,20 +57,18 @@ class Following:
             return replace(state, message=explained(state, self._job))
         return replace(state, state="stopped", message=f"cancelled at {when_cancelled(self._job)}, before it had begun")
 
-    def _until_its_end(self) -> Iterator[Object]:
-        """The RayJob at every news of it, that of its end included."""
+    def _until_its_end(self) -> Iterator[tuple[Object, list[Object]]]:
+        """The RayJob and its pods at every news of it, that of its end included."""
         if self._job is not None and is_over(self._job):
-            yield self._job
             return
         for job in changes(self._api, self._name):
             self._job = job
-            self._tell(job)
-            yield job
+            yield job, self._tell(job)
             if is_over(job):
                 return
         if self._job is None:
             raise no_such_job(self._name, self._api.namespace)
-        if not when_cancelled(self._job):
+        if not is_over(self._job) and not when_cancelled(self._job):
             raise JobError(
                 f"RayJob {self._name} was deleted before it had ended (last seen: {self._phase}): by hand, by "
                 "`helm uninstall`, or by a time to live. What it committed stays; submit it again to go on"
@@ -78,34 +76,42 @@ class Following:
 
     def _has_ended(self, source: Printing) -> bool:
         """Whether nothing more can come out of a container."""
-        job = self._api.rayjob(self._name)
+        job = patiently(lambda: self._api.rayjob(self._name))
+        self._job = job or self._job
         if job is None or is_over(job):
             return True
-        self._tell(job)
-        sources = {found.key: found for found in printing(job, pods_of(self._api, job))}
+        sources = {found.key: found for found in printing(job, self._tell(job))}
         return source.key not in sources or sources[source.key].code is not None
 
-    def _tell(self, job: Object) -> None:
-        """Say what is new: another phase, a trouble that was not there before."""
-        looks = not is_over(job) and progress_of(job) == "pending"
-        pods = pods_of(self._api, job) if looks else []
-        events = self._events(job, pods) if looks else []
+    def _tell(self, job: Object) -> list[Object]:
+        """Say what is new: another phase, a trouble that was not there before. Returns the job's pods.
+
+        How it ended is for whoever waits to say: `KubernetesJobs.status` knows it.
+        """
+        pods = self._pods(job)
+        if is_over(job):
+            return pods
+        events = self._events(job, pods) if progress_of(job) == "pending" else []
         phase = phase_of(job, pods, events)
         if phase != self._phase:
             self._phase = phase
             self._say(phase)
             if phase == "running" and mode_of(job) == "HTTPMode":
-                self._say(
+                self._say_once(
                     "with submissionMode HTTPMode no pod prints the job's log: read it in Ray's dashboard, "
                     f"`kubectl port-forward service/{status_of(job).get('rayClusterName')}-head-svc 8265`"
                 )
         for trouble in troubles(job, pods, events):
             self._say_once(trouble)
+        return pods
+
+    def _pods(self, job: Object) -> list[Object]:
+        return patiently(lambda: pods_of(self._api, job))
 
     def _events(self, job: Object, pods: list[Object]) -> list[Object]:
         """What was reported; where that may not be read it is said, and the job is followed without."""
         try:
-            return events_of(self._api, job, pods)
+            return patiently(lambda: events_of(self._api, job, pods))
         except JobError as error:
             if getattr(error.__cause__, "status", None) != 403:
                 raise

@@ -41,9 +41,7 @@ class Template:
 def template_of(config_map: Object) -> Template:
     """The template in a ConfigMap of the chart; raises JobError where it is none that can be used."""
     name, labels = config_map["metadata"]["name"], config_map["metadata"].get("labels") or {}
-    broken = (
-        f"ConfigMap {name} holds no RayJob that can be used ({{why}}); run `helm upgrade` with this version's chart"
-    )
+    broken = f"ConfigMap {name} holds no usable RayJob ({{why}}); run `helm upgrade` with the chart of this version"
     try:
         manifest = yaml.safe_load(config_map["data"][TEMPLATE_KEY])
     except (KeyError, TypeError, yaml.YAMLError) as error:

@@ -14,6 +14,7 @@ from workflows.rayjob_state import QUEUE, is_over, label, progress_of, status_of
 
 GPU: Final = re.compile(r"[^/]+/gpu|nvidia\.com/.+")
 """Resources that are accelerators: nvidia.com/gpu, nvidia.com/mig-1g.10gb, amd.com/gpu ..."""
+HANDED_OVER: Final = "the cluster is up, the job is handed to it"
 
 
 def phase_of(job: Object, pods: Iterable[Object] = (), events: Iterable[Object] = ()) -> str:
@@ -30,7 +31,7 @@ def phase_of(job: Object, pods: Iterable[Object] = (), events: Iterable[Object] 
     if kuberay == "Retrying":
         return _retrying(job)
     if kuberay == "Running":
-        return "the cluster is up, the job is handed to it" if ray in ("", "PENDING") else "running"
+        return HANDED_OVER if ray in ("", "PENDING") else "running"
     if kuberay == "Waiting":
         return "waiting for a job id (submissionMode InteractiveMode)"
     return _building(list(pods), list(events)) if kuberay else "waiting for KubeRay to take the job"
@@ -54,6 +55,8 @@ def _building(pods: list[Object], events: list[Object]) -> str:
     reasons = {about(event): event.get("reason") for event in events if event.get("reason") in ("Pulling", "Pulled")}
     if any(reasons.get(name) == "Pulling" for name in names):
         return "pulling the image"
+    if not waiting:
+        return HANDED_OVER
     ready = len(pods) - len(waiting)
     return f"the cluster starts: {ready} of {len(pods)} pods are ready"
 
