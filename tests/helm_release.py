@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from control_plane import ControlPlane
+from rendered_chart import CHART
 from server_api import Api, Object
 from tools import tool
 
-CHART: Final = Path(__file__).parents[1] / "helm" / "soundquarry"
-EXAMPLES: Final = sorted((CHART / "examples").glob("*.yaml"))
 SERVERS_OWN: Final = frozenset({"Event", "EndpointSlice", "PodMetrics"})
 """Kinds that come and go by themselves."""
+Values = Mapping[str, Any] | Path
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,22 @@ class Release:
     name: str = "talks"
 
     @property
+    def api(self) -> Api:
+        """The server, for somebody who may do everything."""
+        return self.plane.admin
+
+    @property
     def fullname(self) -> str:
         """What its objects' names begin with."""
         return f"{self.name}-soundquarry"
 
-    def install(self, values: Mapping[str, Any] | Path, *arguments: str) -> None:
+    def install(self, values: Values, *arguments: str) -> None:
         """Install it with these values, or with those of a file; AssertionError with helm's words."""
-        self._helm("install", self.name, str(CHART), "--values", self._file(values), *arguments)
+        self._helm("install", self.name, str(CHART), "--values", "-", *arguments, values=values)
 
-    def upgrade(self, values: Mapping[str, Any] | Path, *arguments: str) -> None:
+    def upgrade(self, values: Values, *arguments: str) -> None:
         """Install it anew, over what is there."""
-        self._helm("upgrade", self.name, str(CHART), "--values", self._file(values), *arguments)
+        self._helm("upgrade", self.name, str(CHART), "--values", "-", *arguments, values=values)
 
     def uninstall(self) -> None:
         """Away with it."""
@@ -51,29 +55,15 @@ class Release:
 
     def get(self, api_version: str, kind: str, ending: str = "") -> Object:
         """An object of the release."""
-        return self.plane.admin.get(api_version, kind, self.fullname + ending, self.namespace)
+        return self.api.get(api_version, kind, self.fullname + ending, self.namespace)
 
-    def _file(self, values: Mapping[str, Any] | Path) -> str:
-        if isinstance(values, Path):
-            return str(values)
-        path = self.plane.folder / f"{self.namespace}-{self.name}.yaml"
-        path.write_text(json.dumps(values), encoding="utf-8")  # YAML as well
-        return str(path)
-
-    def _helm(self, *arguments: str) -> str:
+    def _helm(self, *arguments: str, values: Values | None = None) -> str:
         config = self.plane.kubeconfig("admin", self.plane.tokens["admin"])
         told = ["--kubeconfig", str(config), "--namespace", self.namespace]
-        done = subprocess.run([tool("helm"), *arguments, *told], capture_output=True, text=True)
+        text = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values)
+        done = subprocess.run([tool("helm"), *arguments, *told], input=text, capture_output=True, text=True)
         assert done.returncode == 0, f"helm {arguments[0]}: {done.stderr}"
         return done.stdout
-
-
-def rendered(server_version: str, *arguments: str) -> list[Object]:
-    """The chart's objects for such a server, hooks included."""
-    command = [tool("helm"), "template", "talks", str(CHART), "--kube-version", server_version, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return [one for one in yaml.safe_load_all(done.stdout) if one]
 
 
 def everything(api: Api, namespace: str) -> set[str]:

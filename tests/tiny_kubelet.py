@@ -2,8 +2,8 @@
 
 A container's command runs with the environment, the files and the token that the pod asks for, in a mount namespace of
 its own, and its log is served to the API server. Images are not looked at: programs are those of this Python's
-environment, and a container that names no command (a Ray node, whose command KubeRay gives) counts as running until its
-pod is deleted.
+environment. A container with neither command nor arguments (a Ray node, which KubeRay gives them) counts as running until
+its pod is deleted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ NODE: Final = "laptop"
 LOOK_SECONDS: Final = 0.2
 ROOM: Final = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "200"}
 """What the scheduler may give away; no GPU."""
+IMAGES_OWN: Final = ("soundquarry",)
+"""The command of a container that gives arguments alone."""
 ROOT: Final = Path(__file__).parents[1]
 
 
@@ -140,9 +142,9 @@ class TinyKubelet:
         folder = self.plane.folder / "pods" / meta["uid"]
         (folder / "root").mkdir(parents=True)
         running = RunningPod(container["name"])
-        if container.get("command"):
+        words = [*container.get("command", IMAGES_OWN if container.get("args") else []), *container.get("args", [])]
+        if words:
             values = environment(self.api, pod, container)
-            words = [*container["command"], *container.get("args", [])]
             command = [expanded(word, values) for word in words]
             volumes = mounted(self.api, pod, container, folder / "volumes")
             address = urlsplit(self.plane.url)

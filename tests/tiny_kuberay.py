@@ -20,6 +20,7 @@ from tiny_kubelet import repeating
 
 RAY: Final = "ray.io/v1"
 FINALIZER: Final = "ray.io/rayjob-finalizer"
+LIVE: Final = ("Initializing", "Running")
 GOOD: Final = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
 BAD: Final = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": "AppFailed"}
 
@@ -46,7 +47,10 @@ class TinyKubeRay:
         stage = status.get("jobDeploymentStatus", "")
         if meta["namespace"] in self.held:
             return
-        if job["spec"].get("suspend"):
+        limit = job["spec"].get("activeDeadlineSeconds")
+        if stage in LIVE and limit and _age(status["startTime"]) > limit:
+            self._end(job, jobDeploymentStatus="Failed", reason="DeadlineExceeded", message="it took too long")
+        elif job["spec"].get("suspend"):
             if stage != "Suspended":
                 self._clear(job)
                 self._tell(job, jobDeploymentStatus="Suspended", jobStatus="", rayClusterName="")
@@ -79,9 +83,12 @@ class TinyKubeRay:
         conditions = self.api.get("batch/v1", "Job", meta["name"], meta["namespace"])["status"].get("conditions", [])
         for kind in (one["type"] for one in conditions if one["status"] == "True"):
             good = kind == "Complete"
-            self._tell(job, endTime=_now(), message=self._message(job, good), **(GOOD if good else BAD))
-            if job["spec"].get("shutdownAfterJobFinishes"):
-                self.api.delete(RAY, "RayCluster", job["status"]["rayClusterName"], meta["namespace"])
+            self._end(job, message=self._message(job, good), **(GOOD if good else BAD))
+
+    def _end(self, job: Object, **told: Any) -> None:
+        self._tell(job, endTime=_now(), **told)
+        if job["spec"].get("shutdownAfterJobFinishes"):  # at once, whatever ttlSecondsAfterFinished is
+            self.api.delete(RAY, "RayCluster", job["status"]["rayClusterName"], job["metadata"]["namespace"])
 
     def _message(self, job: Object, good: bool) -> str:
         """Ray's words about the driver."""
@@ -153,6 +160,10 @@ def _owner(stored: Object) -> Object:
     meta = stored["metadata"]
     reference = {"apiVersion": stored["apiVersion"], "kind": stored["kind"], "name": meta["name"], "uid": meta["uid"]}
     return reference | {"controller": True, "blockOwnerDeletion": True}
+
+
+def _age(time: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
 
 
 def _now() -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from control_plane import ControlPlane
-from helm_release import EXAMPLES, Release, everything, rendered
+from helm_release import Release, everything
+from rendered_chart import EXAMPLES, NIGHTLY, rendered
 from server_api import Api, awaited
 from tiny_kubelet import TinyKubelet
 
@@ -25,7 +27,8 @@ def test_the_server_takes_every_object_of_an_example_and_knows_all_its_fields(
     example: Path, admin: Api, namespace: str
 ) -> None:
     version = admin.call("GET", "/version")
-    for manifest in rendered(version["gitVersion"], "--namespace", namespace, "--values", str(example)):
+    values = yaml.safe_load(example.read_text(encoding="utf-8"))
+    for manifest in rendered(values, kubernetes=version["gitVersion"]).objects:
         stored = admin.create(manifest, namespace)
         lost = set(_paths(manifest)) - set(_paths(stored))
         if int(version["minor"].rstrip("+")) < 25:  # time zones of CronJobs
@@ -48,9 +51,8 @@ def test_helm_installs_an_example_and_removing_it_leaves_nothing(
 
 def test_two_releases_share_a_namespace(plane: ControlPlane, namespace: str) -> None:
     first, second = (Release(plane, namespace, name) for name in ("talks", "radio"))
-    example = next(path for path in EXAMPLES if "once" not in path.stem)
     for release in (first, second):
-        release.install(example, *_old_schedules(plane.admin))
+        release.install(NIGHTLY)
     first.uninstall()
     assert second.get("v1", "ConfigMap", "-template")
     second.uninstall()

@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 def tick(release: Release, name: str = TICK) -> None:
     """The minute of the schedule comes."""
-    started_by(release.plane.admin, release.get(cron_jobs(release.plane.admin), "CronJob"), name)
+    started_by(release.api, release.get(cron_jobs(release.api), "CronJob"), name)
 
 
 def cron_jobs(api: Api) -> str:
@@ -70,7 +70,7 @@ def test_a_tick_ends_in_stems(release: Release, folder: Path, kuberay: TinyKubeR
     release.install(nightly(folder))
     kuberay.held.discard(release.namespace)
     tick(release)
-    assert outcome(release.plane.admin, TICK, release.namespace, 200) == "Complete", log_of_run(release)
+    assert outcome(release.api, TICK, release.namespace, 200) == "Complete", log_of_run(release)
     assert sorted((folder / "stems").rglob("*.parquet"))
     (run,) = runs(release)
     assert run["status"]["jobStatus"] == "SUCCEEDED"
@@ -82,8 +82,8 @@ def test_while_a_run_is_under_way_another_tick_says_so_and_leaves(release: Relea
     tick(release)
     awaited(lambda: runs(release), "the first run")
     tick(release, "talks-soundquarry-29400001")
-    assert outcome(release.plane.admin, "talks-soundquarry-29400001", release.namespace) == "Complete"
-    assert "skipped" in log_of(release.plane.admin, "talks-soundquarry-29400001", release.namespace)
+    assert outcome(release.api, "talks-soundquarry-29400001", release.namespace) == "Complete"
+    assert "skipped" in log_of(release.api, "talks-soundquarry-29400001", release.namespace)
     assert len(runs(release)) == 1
 
 
@@ -93,12 +93,10 @@ def test_a_pod_that_is_lost_is_followed_by_one_that_joins_its_run(
     release.install(nightly(folder))
     tick(release)
     awaited(lambda: runs(release), "the run")
-    first = pod_of(release.plane.admin, TICK, release.namespace)["metadata"]
-    release.plane.admin.delete("v1", "Pod", first["name"], release.namespace)
-    awaited(
-        lambda: pod_of(release.plane.admin, TICK, release.namespace)["metadata"]["uid"] != first["uid"], "a second pod"
-    )
-    awaited(lambda: "already runs" in log_of(release.plane.admin, TICK, release.namespace), "a pod that joins")
+    first = pod_of(release.api, TICK, release.namespace)["metadata"]
+    release.api.delete("v1", "Pod", first["name"], release.namespace)
+    awaited(lambda: pod_of(release.api, TICK, release.namespace)["metadata"]["uid"] != first["uid"], "a second pod")
+    awaited(lambda: "already runs" in log_of(release.api, TICK, release.namespace), "a pod that joins")
     assert len(runs(release)) == 1
 
 
@@ -110,10 +108,8 @@ def test_a_run_that_fails_fails_its_tick_with_the_same_exit_code(
     release.install(nightly(folder))
     kuberay.held.discard(release.namespace)
     tick(release)
-    assert outcome(release.plane.admin, TICK, release.namespace, 120) == "Failed"
-    ended = pod_of(release.plane.admin, TICK, release.namespace)["status"]["containerStatuses"][0]["state"][
-        "terminated"
-    ]
+    assert outcome(release.api, TICK, release.namespace, 120) == "Failed"
+    ended = pod_of(release.api, TICK, release.namespace)["status"]["containerStatuses"][0]["state"]["terminated"]
     (run,) = runs(release)
     assert f"exit code {ended['exitCode']}" in run["status"]["message"]
 
@@ -124,27 +120,27 @@ def test_forbid_holds_while_a_run_lives(release: Release, folder: Path) -> None:
     awaited(lambda: runs(release), "a run at the full minute", 90)
     awaited(lambda: _reasons(release) & {"JobAlreadyActive"}, "a tick that finds a run", 90)
     assert len(runs(release)) == 1
-    assert len(release.plane.admin.list("batch/v1", "Job", release.namespace)) == 1
+    assert len(release.api.list("batch/v1", "Job", release.namespace)) == 1
 
 
 def test_removing_the_release_removes_its_runs(release: Release, folder: Path) -> None:
-    before = everything(release.plane.admin, release.namespace)
+    before = everything(release.api, release.namespace)
     release.install(nightly(folder))
     tick(release)
     awaited(lambda: runs(release), "the run")
     release.uninstall()
-    awaited(lambda: everything(release.plane.admin, release.namespace) == before, "nothing left")
+    awaited(lambda: everything(release.api, release.namespace) == before, "nothing left")
 
 
 def runs(release: Release) -> list[Object]:
-    return release.plane.admin.list(RAY, "RayJob", release.namespace)
+    return release.api.list(RAY, "RayJob", release.namespace)
 
 
 def log_of_run(release: Release) -> str:
     """What the run printed, for the message of a test that fails."""
-    return "\n".join(log_of(release.plane.admin, run["metadata"]["name"], release.namespace) for run in runs(release))
+    return "\n".join(log_of(release.api, run["metadata"]["name"], release.namespace) for run in runs(release))
 
 
 def _reasons(release: Release) -> set[str]:
-    events = release.plane.admin.list("v1", "Event", release.namespace)
+    events = release.api.list("v1", "Event", release.namespace)
     return {event["reason"] for event in events}

@@ -53,7 +53,7 @@ def test_submit_makes_one_run_with_its_own_files(release: Release) -> None:
     assert meta["labels"]["soundquarry.dev/workflow"] == "extract"
     assert meta["name"] == f"sq-extract-{meta['labels']['soundquarry.dev/work']}"
     assert meta["labels"]["app.kubernetes.io/instance"] == "talks"
-    files = release.plane.admin.get("v1", "ConfigMap", f"{meta['name']}-job", release.namespace)
+    files = release.api.get("v1", "ConfigMap", f"{meta['name']}-job", release.namespace)
     assert files["metadata"]["ownerReferences"][0]["uid"] == meta["uid"]
     assert "s3://archive/talks" in files["data"]["job.yaml"]
 
@@ -68,13 +68,13 @@ def test_the_same_work_is_joined(release: Release) -> None:
 def test_a_run_goes_with_its_files(release: Release) -> None:
     assert submit(release).returncode == 0
     (run,) = runs(release)
-    name, api = run["metadata"]["name"], release.plane.admin
+    name, api = run["metadata"]["name"], release.api
     api.delete(RAY, "RayJob", name, release.namespace)
     awaited(lambda: not named(api, "ConfigMap", release.namespace, f"{name}-job"), f"ConfigMap {name}-job is gone")
 
 
 def test_without_the_right_it_says_which_one_is_missing(release: Release) -> None:
-    account = release.plane.admin.service_account("default", release.namespace)
+    account = release.api.service_account("default", release.namespace)
     said = submit(release, token=account.token)
     assert said.returncode == 1
     assert f"service account default of namespace {release.namespace} may not" in said.stderr
@@ -104,7 +104,7 @@ def test_without_kuberay_it_says_what_to_install(tmp_path: Path) -> None:
 def test_a_full_quota_is_named_with_its_numbers(release: Release) -> None:
     hard = {"count/rayjobs.ray.io": "1"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "runs"}, "spec": {"hard": hard}}
-    api, space = release.plane.admin, release.namespace
+    api, space = release.api, release.namespace
     api.create(quota, space)
     awaited(lambda: api.get("v1", "ResourceQuota", "runs", space).get("status", {}).get("hard"), "a quota in force")
     assert submit(release).returncode == 0
@@ -130,23 +130,37 @@ def test_a_gpu_that_no_node_has_is_named(release: Release, kuberay: TinyKubeRay,
     assert "pending" in awaited(says, f"a status that names the GPU; {kuberay.troubles}")
 
 
-def test_jobs_are_listed_looked_at_and_cancelled(release: Release) -> None:
+def test_a_job_that_has_begun_is_listed_looked_at_cancelled_and_still_there(
+    release: Release, kuberay: TinyKubeRay, kubelet: TinyKubelet
+) -> None:
+    release.upgrade({"workers": {"gpu": {"enabled": True}}})  # it waits for a GPU
+    kuberay.held.discard(release.namespace)
     assert submit(release).returncode == 0
     (name,) = (run["metadata"]["name"] for run in runs(release))
+    awaited(lambda: runs(release)[0].get("status"), f"a run that has begun; {kuberay.troubles}")
+    assert name in jobs(release, "list")
+    assert "pending" in jobs(release, "status", name)
+    jobs(release, "cancel", name)
+    assert "stopped" in jobs(release, "status", name)
+    awaited(lambda: not release.api.list(RAY, "RayCluster", release.namespace), "its cluster is gone")
 
-    def jobs(*words: str) -> str:
-        said = soundquarry(release.plane, release.namespace, "jobs", *words)
-        assert said.returncode == 0, said.stderr
-        return said.stdout
 
-    assert name in jobs("list")
-    assert "pending" in jobs("status", name)
-    jobs("cancel", name)
-    awaited(lambda: "stopped" in jobs("status", name), "a job that has stopped")
+def test_a_job_that_has_not_begun_is_gone_when_it_is_cancelled(release: Release) -> None:
+    assert submit(release).returncode == 0
+    (name,) = (run["metadata"]["name"] for run in runs(release))
+    jobs(release, "cancel", name)
+    awaited(lambda: not runs(release), "no run")
+
+
+def jobs(release: Release, *words: str) -> str:
+    """What `soundquarry jobs` prints."""
+    said = soundquarry(release.plane, release.namespace, "jobs", *words)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
 
 
 def runs(release: Release) -> list[Object]:
-    return release.plane.admin.list(RAY, "RayJob", release.namespace)
+    return release.api.list(RAY, "RayJob", release.namespace)
 
 
 def names(api: Api, kind: str, namespace: str) -> set[str]:
