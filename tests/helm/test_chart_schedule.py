@@ -61,7 +61,13 @@ def test_what_the_values_say_of_the_schedule_is_handed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kubernetes", "version"), [("1.20.2", "batch/v1beta1"), ("1.21.0", "batch/v1"), ("1.33.1+k3s1", "batch/v1")]
+    ("kubernetes", "version"),
+    [
+        ("1.20.2", "batch/v1beta1"),
+        ("1.21.0", "batch/v1"),
+        ("1.30.5-gke.1014001", "batch/v1"),
+        ("1.33.1+k3s1", "batch/v1"),
+    ],
 )
 def test_a_cronjob_has_the_version_that_the_server_knows(kubernetes: str, version: str) -> None:
     assert rendered(NIGHTLY, kubernetes=kubernetes).one("CronJob")["apiVersion"] == version

@@ -1,4 +1,4 @@
-"""What `soundquarry submit` makes of the chart's template: a RayJob with another name and other files, which is taken."""
+"""What `soundquarry submit` makes of the chart's template: a RayJob of another name that servers take."""
 
 from __future__ import annotations
 

@@ -144,8 +144,13 @@ NOT_TOGETHER: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     ),
     "stems that go with the pod": (
         {**ONCE, "job": {**JOB, "out": "/data/stems"}},
-        'job.out is "/data/stems", a path that goes with its pod',
-        "s3://bucket/out",
+        'job.out is "/data/stems", a path that no volume of the pods holds',
+        "s3://bucket/talks",
+    ),
+    "media that no pod has": (
+        {**ONCE, "job": {**JOB, "sources": ["s3://archive/talks", "media/*.mp4"]}},
+        'job.sources has "media/*.mp4", a path that no volume of the pods holds',
+        "volumeMounts",
     ),
     "a file in the job's place": ({**ONCE, "files": {"job.yaml": "x"}}, "files has job.yaml", "another name"),
     "more than a ConfigMap holds": ({**ONCE, "files": {"a.csv": "x" * 1_000_001}}, "1,000,000", "bucket"),
@@ -232,13 +237,14 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert text.count("\n- ") == 3
 
 
-def test_an_output_on_a_mounted_volume_is_taken() -> None:
+def test_paths_on_a_mounted_volume_and_beside_the_job_are_taken() -> None:
     values = {
-        **ONCE,
-        "job": {**JOB, "out": "/data/stems"},
+        "mode": "once",
+        "job": {**JOB, "sources": ["/data/media/*.mp4", "/etc/soundquarry/clips.csv"], "out": "/data"},
+        "files": {"clips.csv": "uri\n"},
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
-    assert "/data" in str(rendered(values).one("RayJob"))
-    with_other_mount = merged(values, {"volumeMounts": [{"name": "data", "mountPath": "/dat"}]})
-    assert 'job.out is "/data/stems"' in refusal(with_other_mount)
+    assert rendered(values).one("RayJob")
+    beside = merged(values, {"volumeMounts": [{"name": "data", "mountPath": "/dat"}]})
+    assert refusal(beside).count("no volume of the pods holds") == 2
