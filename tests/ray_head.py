@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 PORTS = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port", "metrics-export-port")
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @dataclass
@@ -51,14 +51,13 @@ class RayHead:
         command = [
             str(ray), "start", "--head", "--block", "--disable-usage-stats",
             f"--include-dashboard={str(self.dashboard).lower()}", "--dashboard-host=127.0.0.1",
-            "--node-ip-address=127.0.0.1", f"--temp-dir={self.folder}",
-            f"--num-cpus={self.cores}", f"--object-store-memory={200 * 2**20}",
+            f"--temp-dir={self.folder}", f"--num-cpus={self.cores}", f"--object-store-memory={200 * 2**20}",
             *(f"--{name}={port}" for name, port in self.ports.items()),
         ]  # fmt: skip
         path = f"{ray.parent}:{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, **self.environment}
+        environment = {**os.environ, "PATH": path, "RAY_raylet_start_wait_time_s": "120", **self.environment}
         environment.pop("PYTHONPATH", None)
-        with open(self.folder / "head.log", "ab") as log:
+        with open(self.folder / "head.log", "wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
@@ -93,8 +92,9 @@ class RayHead:
         return found
 
     def _takes_jobs(self) -> bool:
-        if not self.dashboard:
-            return "Ray runtime started" in (self.folder / "head.log").read_text()
+        started = "Ray runtime started" in (self.folder / "head.log").read_text()
+        if not started or not self.dashboard:
+            return started
         token = self.environment.get("RAY_AUTH_TOKEN")
         asked = urllib.request.Request(
             f"{self.url}/api/jobs/", headers={"Authorization": f"Bearer {token}"} if token else {}

@@ -62,12 +62,15 @@ def in_words(address: str) -> Iterator[None]:
         raise JobError(f"what answers at {address} is no Ray head: check the address and the port") from error
     except (OSError, aiohttp.ClientError) as error:  # those of requests are OSErrors
         raise Unanswered(
-            f"no Ray head answers at {address}; check the address and the port (that of the dashboard, 8265), whether "
-            "the head runs, and whether it runs with its dashboard (ray[default], --include-dashboard=true)"
+            f"no Ray head answers at {address} ({_reason(error)}): check the address and the port (that of the "
+            "dashboard, 8265), whether the head runs, and whether it runs with its dashboard (ray[default], "
+            "--include-dashboard=true)"
         ) from error
     except RuntimeError as error:
         if "Version check returned 404" in str(error):
             raise JobError(f"what answers at {address} is no Ray head, or one without ray[default]") from error
+        if str(error).startswith("WebSocket"):  # of a tail, whose head went away
+            raise Unanswered(f"the head at {address} hung up") from error
         raise JobError(f"the head at {address} refuses: {error}") from error
 
 
@@ -101,7 +104,7 @@ def _client_class() -> Any:
     from ray.job_submission import JobSubmissionClient
 
     for handler in logging.getLogger("ray").handlers:
-        handler.setLevel(logging.WARNING)  # it tells of every upload
+        handler.setLevel(logging.ERROR)  # it tells of every upload, and warns of files above 10 MiB
 
     class Client(JobSubmissionClient):
         def _do_request(self, *arguments: Any, **options: Any) -> Any:
@@ -119,6 +122,12 @@ def _client_class() -> Any:
             raise JobError(f"the head at {self._address} refuses ({response.status_code}): {said}")
 
     return Client
+
+
+def _reason(error: BaseException) -> str:
+    """The last part of what went wrong in a connection: what stands before it repeats the address."""
+    cause = error.__context__ or error
+    return str(cause).strip(")'\"").rpartition(": ")[2] or type(cause).__name__
 
 
 @contextlib.contextmanager

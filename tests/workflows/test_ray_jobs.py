@@ -65,7 +65,7 @@ def submit(head: RayHead, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def eventually(found: Callable[[], object], seconds: float = 60.0) -> None:
+def eventually(found: Callable[[], object], seconds: float = 180.0) -> None:
     gives_up = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < gives_up, "it did not come to be in time"
@@ -86,7 +86,7 @@ def test_a_job_is_followed_to_its_end_and_its_stems_are_there(head: RayHead, med
     """The head has neither our code nor the catalog: both came along."""
     done = submit(head, "extract", *options(media, tmp_path / "out"), "--follow")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 stems with" in done.stdout
+    assert "4 stems with" in done.stdout
     assert "Running entrypoint" in done.stdout
     assert f"warning: out: {tmp_path}/out is a path of this machine" in done.stderr
     assert done.stderr.splitlines()[-1].endswith(" succeeded")
@@ -120,7 +120,7 @@ def test_a_name_that_is_unknown_is_an_error(head: RayHead, service: RayJobs) -> 
             ask("nobody")
 
 
-def test_the_same_work_is_joined_while_it_runs_and_goes_on_after_it_was_cancelled(
+def test_the_same_work_is_joined_goes_on_after_it_was_cancelled_and_a_killed_driver_is_told_of(
     head: RayHead, service: RayJobs, media: Path, tmp_path: Path
 ) -> None:
     out, job = tmp_path / "out", long_job(media, tmp_path / "out")
@@ -141,7 +141,7 @@ def test_the_same_work_is_joined_while_it_runs_and_goes_on_after_it_was_cancelle
     assert follower.stdout is not None
     assert "Runtime env is setting up" in follower.stdout.readline()
     follower.send_signal(signal.SIGINT)
-    _, said = follower.communicate(timeout=30)
+    _, said = follower.communicate(timeout=60)
     assert follower.returncode == 130
     assert f"interrupted; {first.name} goes on; follow it again with `soundquarry jobs logs" in said
     assert f"stop it with `soundquarry jobs cancel {first.name} --address {head.url}`" in said
@@ -157,24 +157,18 @@ def test_the_same_work_is_joined_while_it_runs_and_goes_on_after_it_was_cancelle
     second = service.submit(job, None, "join")
     assert second == Submitted(f"{first.name}-2")
     eventually(lambda: committed(out) > before)
-    service.cancel(second.name)
-    assert verify_dataset(str(out)).findings != []  # not all of it is there yet
 
-
-def test_a_driver_that_is_killed_is_told_from_one_that_failed(
-    head: RayHead, service: RayJobs, media: Path, tmp_path: Path
-) -> None:
-    sent = service.submit(long_job(media, tmp_path / "out"), "victim", "join")
-    eventually(lambda: committed(tmp_path / "out") > 0)
     for driver in head.drivers():
         driver.kill()
-    assert service.wait(sent.name) == 1
-    state = service.status(sent.name)
+    assert service.wait(second.name) == 1
+    state = service.status(second.name)
     assert (state.state, state.exit_code) == ("failed", 137)
     assert "killed on the head (signal 9), out of memory most likely" in state.message
     assert "submit the same job again to go on" in state.message
+    assert [row.state for row in service.list()[:2]] == ["failed", "stopped"]
 
 
+@pytest.mark.slow
 def test_a_head_that_is_restarted_has_forgotten_its_jobs_and_the_follower_says_so(
     head: RayHead, service: RayJobs, media: Path, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ def test_paths_that_only_this_machine_may_know_are_told_of(nobody: str, tmp_path
 def test_an_address_without_a_head_ends_with_1_and_says_what_to_look_at(command: list[str], nobody: str) -> None:
     done = soundquarry(*command, "--address", nobody)
     assert done.exit_code == 1
-    assert re.search(f"no Ray head answers at {nobody}; check the address .* with its dashboard", done.stderr)
+    assert re.search(f"no Ray head answers at {nobody} .* refused.: check .* runs with its dashboard", done.stderr)
     assert "Traceback" not in done.output
 
 
