@@ -165,7 +165,7 @@ def check(resource: str, manifest: Object, before: Object | None) -> None:
             kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
         except kubernetes_validate.ValidationError as error:
             problems.append(f"{'.'.join(map(str, error.path))}: {str(error).splitlines()[0]}")
-    if resource == "configmaps":
+    if resource == "configmaps" and not problems:
         texts, binary = manifest.get("data", {}), manifest.get("binaryData", {})
         size = sum(len(text.encode()) for text in texts.values()) + sum(len(text) * 3 // 4 for text in binary.values())
         if size > MOST_CONFIG_MAP_BYTES:

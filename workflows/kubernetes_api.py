@@ -82,7 +82,7 @@ class KubernetesApi:
         """What was reported about objects of a name, of whatever kind, the oldest first."""
         selector = f"involvedObject.name={name}"
         found = self._items(self._core.list_namespaced_event, self.namespace, field_selector=selector)
-        return sorted(found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+        return sorted(found, key=told_at)
 
     def log(self, pod: str, container: str, *, follow: bool, since_seconds: int | None = None) -> Iterator[str]:
         """Lines with their time stamps, from the beginning or from some seconds ago."""
@@ -148,6 +148,11 @@ class KubernetesApi:
         if not 200 <= response.status <= 299:
             raise ApiException(http_resp=response)
         return response
+
+
+def told_at(event: Object) -> str:
+    """When something was reported last, to the second."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")[: len("2026-01-31T09:00:00")]
 
 
 def _is_missing(error: Any) -> bool:

@@ -25,6 +25,7 @@ REFUSALS: Final = frozenset(
      "FailedToCreateRayJobSubmitter", "FailedToCreateService", "FailedToCreateServiceAccount", "FailedToCreateRole",
      "FailedToCreateRoleBinding", "AutoscalerServiceAccountNotFound"}
 )  # fmt: skip
+POD_NAME: Final = re.compile(r'pods "[^"]+"')
 MOUNTS: Final = frozenset({"FailedMount", "FailedAttachVolume"})
 
 
@@ -92,8 +93,9 @@ def _not_taken(job: Object) -> Iterator[str]:
     age = (datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds()
     if age > TAKEN_WITHIN_SECONDS:
         yield (
-            f"KubeRay has not taken the job for {age:.0f} s: look whether its operator runs and watches namespace "
-            f"{job['metadata']['namespace']} (`kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator`)"
+            f"KubeRay has not taken the job for over {TAKEN_WITHIN_SECONDS:.0f} s: look whether its operator runs and "
+            f"watches namespace {job['metadata']['namespace']} "
+            "(`kubectl get pods -A -l app.kubernetes.io/name=kuberay-operator`)"
         )
 
 
@@ -104,7 +106,8 @@ def _reported(job: Object, pods: list[Object], events: list[Object]) -> Iterator
     for event in events:
         reason, message, name = event.get("reason", ""), event.get("message") or "", about(event)
         if reason in REFUSALS and not is_over(job):
-            yield words_of(message, namespace) or f"something could not be made for the job: {message.strip()}"
+            said = POD_NAME.sub("a pod", message.strip())  # each try has another name, and is no news
+            yield words_of(message, namespace) or f"something could not be made for the job: {said}"
         elif name not in waiting:
             continue
         elif reason in MOUNTS:

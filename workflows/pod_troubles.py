@@ -21,6 +21,8 @@ TAINTS: Final = re.compile(r"taints? \{([^}]+)\}")
 ABSENT: Final = re.compile(r'(?P<kind>secret|configmap|persistentvolumeclaim)s? "(?P<name>[^"]+)" not found')
 ABSENT_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?P<name>\S+)")
 HEAD_GROUP: Final = "headgroup"
+SUBMITTER: Final = "submitter"
+"""The pod that hands a job to Ray; the chart leaves nothing of it to choose."""
 IS_FINE: Final = frozenset({"Completed", "ContainerCreating", "PodInitializing"})
 
 
@@ -65,7 +67,7 @@ def group_of(pod: Object) -> str:
     group = labels.get("ray.io/group", "")
     if group == HEAD_GROUP or labels.get("ray.io/node-type") == "head":
         return "head"
-    return f"workers.{group}" if group else "submitter"
+    return f"workers.{group}" if group else SUBMITTER
 
 
 def missing(message: str, namespace: str) -> str | None:
@@ -112,6 +114,8 @@ def _container_troubles(pod: Object, found: dict[str, Any]) -> Iterator[str]:
 
 def _lacks(pod: Object, resource: str, group: str) -> str:
     asked = _asked(pod, resource)
+    if group == SUBMITTER:
+        return f"no node has {asked or 'enough'} {resource} free: add a node"
     if GPU.fullmatch(resource):
         return (
             f"no node has {asked or '1'} free {resource}: add GPU nodes or wait for some, look whether the device "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from workflows.kubernetes_api import KubernetesApi, Object
+from workflows.kubernetes_api import KubernetesApi, Object, told_at
 from workflows.rayjob_phase import is_ready
 from workflows.rayjob_state import status_of
 
@@ -42,7 +42,8 @@ def events_of(api: KubernetesApi, job: Object, pods: list[Object]) -> list[Objec
     """What was reported about the RayJob, its batch Job, its cluster, and those of its pods that are not ready."""
     names = [job["metadata"]["name"], status_of(job).get("rayClusterName")]
     names += [pod["metadata"]["name"] for pod in pods if not is_ready(pod)][:MOST_PODS_ASKED]
-    return [event for name in names if name for event in api.events(name)]
+    made = (job["metadata"].get("creationTimestamp") or "").rstrip("Z")  # an earlier RayJob may have had its name
+    return [event for name in names if name for event in api.events(name) if told_at(event) >= made]
 
 
 def printing(job: Object, pods: list[Object]) -> list[Printing]:

@@ -343,6 +343,17 @@ def test_a_follower_hears_each_phase_once_and_reads_what_the_job_prints(
     assert follower.said[-1] == "running"
 
 
+def test_what_ray_says_of_the_driver_counts_once_everything_has_ended(kuberay: KubeRay, submitted: str) -> None:
+    kuberay.runs(submitted)
+    kuberay.ends(submitted, "STOPPED", "Job was intentionally stopped.")
+    assert service().wait(submitted) == 130
+    assert service().status(submitted).message == "stopped through Ray"
+    kuberay.status(submitted, jobStatus="SUCCEEDED", jobDeploymentStatus="Failed", reason="DeadlineExceeded")
+    assert service().wait(submitted) == 0
+    kuberay.status(submitted, jobStatus="RUNNING")
+    assert service().wait(submitted) == 1
+
+
 def test_a_worker_that_runs_out_of_memory_meanwhile_is_told(kuberay: KubeRay, submitted: str) -> None:
     pod = kuberay.runs(submitted)
     follower = Follower(submitted)

@@ -252,6 +252,12 @@ def test_all_reasons_of_the_scheduler_are_told_in_one_sentence(kuberay: KubeRay)
     assert "; nodes are kept for others by the taint {dedicated: db}" in message()
 
 
+def test_a_submitter_without_a_node_is_told(kuberay: KubeRay) -> None:
+    requests = {"requests": {"cpu": "500m"}}
+    kuberay.submitter("talks", unschedulable=f"{NODES}4 Insufficient cpu.", resources=requests)
+    assert message() == "pod talks-x7k2p (submitter) finds no node: no node has 500m cpu free: add a node"
+
+
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
 def test_an_image_that_cannot_be_pulled_is_told_with_its_name(kuberay: KubeRay, reason: str) -> None:
     why = 'Back-off pulling image "example.org/soundquarry:1": pull access denied'
@@ -360,6 +366,14 @@ def test_what_is_only_in_events_is_told(kuberay: KubeRay, on: str, reason: str, 
     assert message().startswith(said)
 
 
+def test_what_was_told_of_an_earlier_job_of_the_name_is_no_trouble(kuberay: KubeRay, api: KubernetesApi) -> None:
+    kuberay.event("talks", "FailedCreate", "Error creating: exceeded quota: a, requested: b=1, used: c=1, limited: d=1")
+    assert message().startswith("the quota a of namespace media is used up")
+    (name,) = api.names("events")
+    api.put("events", {**api.get("events", name), "lastTimestamp": "2026-01-31T09:00:00Z"})
+    assert message() == "the cluster is being made"
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -406,7 +420,7 @@ def test_a_job_that_nobody_takes_points_at_the_operator(kuberay: KubeRay, api: K
     del job["status"]
     job["metadata"]["creationTimestamp"] = "2026-01-31T09:00:00Z"
     api.put("rayjobs", job)
-    assert message().startswith("KubeRay has not taken the job for ")
+    assert message().startswith("KubeRay has not taken the job for over 60 s: look whether its operator runs")
     assert "look whether its operator runs and watches namespace media" in message()
 
 
