@@ -27,10 +27,10 @@ BAD: Final = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": 
 
 @dataclass
 class TinyKubeRay:
-    """The operator; RayJobs of the namespaces in `held` are begun when their namespace is taken out."""
+    """The operator. RayJobs of a namespace wait, as they would without an operator, until it is one of `served`."""
 
     api: Api
-    held: set[str] = field(default_factory=set)
+    served: set[str] = field(default_factory=set)
     troubles: list[str] = field(default_factory=list)
 
     def look(self) -> None:
@@ -45,7 +45,7 @@ class TinyKubeRay:
             self.api.patch(job, {"metadata": {"finalizers": None}})
             return
         stage = status.get("jobDeploymentStatus", "")
-        if meta["namespace"] in self.held:
+        if meta["namespace"] not in self.served:
             return
         limit = job["spec"].get("activeDeadlineSeconds")
         if stage in LIVE and limit and _age(status["startTime"]) > limit:

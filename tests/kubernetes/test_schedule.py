@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,12 +38,9 @@ def nightly(folder: Path, cron: str = NEVER, **schedule: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def release(plane: ControlPlane, namespace: str, kubelet: TinyKubelet, kuberay: TinyKubeRay) -> Iterator[Release]:
-    """A release to install; its runs are not begun until the namespace is taken out of `held`."""
-    kuberay.held.add(namespace)
-    made = Release(plane, namespace)
-    yield made
-    kuberay.held.discard(namespace)
+def release(plane: ControlPlane, namespace: str, kubelet: TinyKubelet, kuberay: TinyKubeRay) -> Release:
+    """A release to install. Its runs wait until KubeRay serves the namespace."""
+    return Release(plane, namespace)
 
 
 @pytest.fixture
@@ -68,7 +64,7 @@ def cron_jobs(api: Api) -> str:
 def test_a_tick_ends_in_stems(release: Release, folder: Path, kuberay: TinyKubeRay, kubelet: TinyKubelet) -> None:
     encode(folder / "archive" / "talk.wav", chirp(RATE, 3.0), RATE)
     release.install(nightly(folder))
-    kuberay.held.discard(release.namespace)
+    kuberay.served.add(release.namespace)
     tick(release)
     assert outcome(release.api, TICK, release.namespace, 200) == "Complete", log_of_run(release)
     assert sorted((folder / "stems").rglob("*.parquet"))
@@ -106,7 +102,7 @@ def test_a_run_that_fails_fails_its_tick_with_the_same_exit_code(
     (folder / "archive").rmdir()
     (folder / "archive").write_text("no folder", encoding="utf-8")
     release.install(nightly(folder))
-    kuberay.held.discard(release.namespace)
+    kuberay.served.add(release.namespace)
     tick(release)
     assert outcome(release.api, TICK, release.namespace, 120) == "Failed"
     ended = pod_of(release.api, TICK, release.namespace)["status"]["containerStatuses"][0]["state"]["terminated"]

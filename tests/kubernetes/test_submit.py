@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +22,11 @@ Said = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def release(plane: ControlPlane, namespace: str, kuberay: TinyKubeRay) -> Iterator[Release]:
-    """The chart as it is for `submit`; its runs are not begun until the namespace is taken out of `held`."""
-    kuberay.held.add(namespace)
+def release(plane: ControlPlane, namespace: str, kuberay: TinyKubeRay) -> Release:
+    """The chart as it is for `submit`. Its runs wait until KubeRay serves the namespace."""
     made = Release(plane, namespace)
     made.install({})
-    yield made
-    kuberay.held.discard(namespace)
+    return made
 
 
 def soundquarry(plane: ControlPlane, namespace: str, *arguments: str, token: str | None = None) -> Said:
@@ -118,7 +115,7 @@ def test_a_full_quota_is_named_with_its_numbers(release: Release) -> None:
 
 def test_a_gpu_that_no_node_has_is_named(release: Release, kuberay: TinyKubeRay, kubelet: TinyKubelet) -> None:
     release.upgrade({"workers": {"gpu": {"enabled": True}}})
-    kuberay.held.discard(release.namespace)
+    kuberay.served.add(release.namespace)
     assert submit(release).returncode == 0
     (name,) = (run["metadata"]["name"] for run in runs(release))
 
@@ -134,7 +131,7 @@ def test_a_job_that_has_begun_is_listed_looked_at_cancelled_and_still_there(
     release: Release, kuberay: TinyKubeRay, kubelet: TinyKubelet
 ) -> None:
     release.upgrade({"workers": {"gpu": {"enabled": True}}})  # it waits for a GPU
-    kuberay.held.discard(release.namespace)
+    kuberay.served.add(release.namespace)
     assert submit(release).returncode == 0
     (name,) = (run["metadata"]["name"] for run in runs(release))
     awaited(lambda: runs(release)[0].get("status"), f"a run that has begun; {kuberay.troubles}")
