@@ -2,8 +2,8 @@
 
 A container's command runs with the environment, the files and the token that the pod asks for, in a mount namespace of
 its own, and its log is served to the API server. Images are not looked at: programs are those of this Python's
-environment. A container with neither command nor arguments (a Ray node, which KubeRay gives them) counts as running until
-its pod is deleted.
+environment. A container with neither command nor arguments (a Ray node, which KubeRay gives them) counts as running
+until its pod is deleted.
 """
 
 from __future__ import annotations
