@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kubernetes.config import incluster_config
-from kubernetes_api import kubernetes_api
+from kubernetes_server import kubernetes_api
 from rayjob_template import template_map
 
 from workflows import kubernetes_connection

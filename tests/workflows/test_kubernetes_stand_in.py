@@ -9,7 +9,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from kubernetes_api import EVERYTHING, KubernetesApi, Rule, kubernetes_api
+from kubernetes_api import EVERYTHING, KubernetesApi, Rule
+from kubernetes_server import kubernetes_api
 from rayjob_template import rayjob_template
 
 CONFIG_MAPS = "/api/v1/namespaces/media/configmaps"

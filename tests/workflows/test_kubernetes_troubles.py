@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from kuberay_operator import KubeRay
-from kubernetes_api import KubernetesApi, Refusal, Rule, kubernetes_api
+from kubernetes_api import KubernetesApi, Refusal, Rule
+from kubernetes_server import kubernetes_api
 from rayjob_template import rayjob_template, template_map
 
 from workflows.job_file import JobFile, read_job
