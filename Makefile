@@ -11,10 +11,10 @@ READY := $(VENV)/.ready
 export VENV PYTHON TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-slow lint format bench image clean
+.PHONY: help setup tools demo test test-slow test-kubernetes lint format bench image clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt .ci/bootstrap
 	@.ci/bootstrap
@@ -30,10 +30,14 @@ demo: setup  ## a one-minute archive of known sounds: extract its stems, score t
 	$(PY) -m workflows.demo $(ARGS)
 
 test: setup tools  ## the tests, without the slow ones
-	$(PY) -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not kubernetes" $(ARGS)
 
-test-slow: setup tools  ## all tests
-	$(PY) -m pytest $(ARGS)
+test-slow: setup tools  ## all tests, without those on a Kubernetes control plane
+	$(PY) -m pytest -m "not kubernetes" $(ARGS)
+
+test-kubernetes: setup tools  ## the tests on a real control plane, which is built first: once, NN minutes
+	@.ci/control-plane
+	$(PY) -m pytest -m kubernetes $(ARGS)
 
 lint: setup  ## ruff, and mypy --strict on model/ and operators/
 	$(PY) -m ruff check .

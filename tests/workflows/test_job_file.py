@@ -102,7 +102,7 @@ def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path) -> None:
         ("- a dog", "expected 'workflow:' and its options, found ['a dog']"),
         ("sources: [a]", "there is no 'workflow': write 'workflow: extract' (or one of extract, mine, evaluate)"),
         ("workflow: extrct", "workflow is 'extrct': did you mean 'extract'?"),
-        ("workflow: [extract]", "workflow is ['extract']: give one of extract, mine, evaluate"),
+        ("workflow: [extract]", "workflow is ['extract']: did you mean 'extract'?"),
         ("workflow: extract\nthreshhold: 0.4", "unknown key 'threshhold': did you mean 'threshold'?"),
         ("workflow: extract\nno-gate: true", "unknown key 'no-gate': did you mean 'no_gate'?"),
         ("workflow: mine\nno_gate: true", "unknown key 'no_gate': mine knows sources, catalog"),
