@@ -35,7 +35,7 @@ test: setup tools  ## the tests, without the slow ones
 test-slow: setup tools  ## all tests, without those on a Kubernetes control plane
 	$(PY) -m pytest -m "not kubernetes" $(ARGS)
 
-test-kubernetes: setup tools  ## the tests on a real control plane, which is built first: once, NN minutes
+test-kubernetes: setup tools  ## the tests on a real control plane, which is built first, once
 	@.ci/control-plane
 	$(PY) -m pytest -m kubernetes $(ARGS)
 
