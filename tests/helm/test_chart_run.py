@@ -213,6 +213,20 @@ def test_the_driver_tells_its_metrics_where_the_values_say() -> None:
     assert {port["name"] for port in container_of(silent)["ports"]} == {"gcs-server", "dashboard", "metrics"}
 
 
+def test_with_autoscaling_the_driver_is_told_how_large_the_cluster_may_be() -> None:
+    workers = {
+        "cpu": {
+            "maxReplicas": 3,
+            "resources": {"requests": {"cpu": "1500m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
+        },
+        "gpu": {"enabled": True, "maxReplicas": 5, "gpus": 2},
+    }
+    grows = rendered({"workers": workers, "autoscaling": {"enabled": True}}).pods["head"]
+    told = {"SOUNDQUARRY_MAX_CPUS": str(3 * 2 + 5 * 8), "SOUNDQUARRY_MAX_GPUS": "10"}
+    assert environment_of(grows).items() >= told.items()
+    assert not environment_of(rendered({"workers": workers}).pods["head"]).keys() & told.keys()
+
+
 @pytest.mark.parametrize("auth", ["token", "disabled"])
 def test_ray_asks_for_a_token_or_for_none_on_all_nodes(auth: str) -> None:
     release = rendered({"ray": {"auth": auth}})

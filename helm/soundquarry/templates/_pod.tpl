@@ -127,6 +127,11 @@ spec:
 - {name: SOUNDQUARRY_PUSHGATEWAY, value: {{ . | quote }}}
 {{- end }}
 - {name: SOUNDQUARRY_METRICS_JOB, value: {{ include "soundquarry.fullname" $root }}}
+{{- if .autoscaling.enabled }}
+{{- $most := include "soundquarry.clusterMaximum" .workers | fromJson }}
+- {name: SOUNDQUARRY_MAX_CPUS, value: {{ int $most.cpus | quote }}}
+- {name: SOUNDQUARRY_MAX_GPUS, value: {{ int $most.gpus | quote }}}
+{{- end }}
 {{- end }}
 {{- range $name, $value := .ray.env }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -135,6 +140,24 @@ spec:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/*
+Cores and GPUs of all workers once there are as many as autoscaling may add, given their values: Ray does not tell the driver.
+Ray counts a core that is asked for in part as a whole one.
+*/}}
+{{- define "soundquarry.clusterMaximum" -}}
+{{- $cpus := 0 -}}
+{{- $gpus := 0 -}}
+{{- range . -}}
+{{- if .enabled -}}
+{{- $asked := default (default dict .resources.requests).cpu .resources.limits.cpu | toString -}}
+{{- $cores := hasSuffix "m" $asked | ternary (divf (trimSuffix "m" $asked) 1000) (float64 $asked) | ceil | int -}}
+{{- $cpus = add $cpus (mul .maxReplicas $cores) -}}
+{{- $gpus = add $gpus (mul .maxReplicas (default 0 .gpus)) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "cpus" $cpus "gpus" $gpus | toJson -}}
 {{- end -}}
 
 {{- define "soundquarry.rayVolumeMounts" -}}
