@@ -137,7 +137,7 @@ def _no_workflow(path: Path, found: Any) -> str:
     choices = ", ".join(WORKFLOWS)
     if found is None:
         return f"{path}: there is no 'workflow': write 'workflow: extract' (or one of {choices})"
-    close = difflib.get_close_matches(found, WORKFLOWS, n=1) if isinstance(found, str) else []
+    close = difflib.get_close_matches(str(found), WORKFLOWS, n=1)
     return f"{path}: workflow is {found!r}: " + (f"did you mean {close[0]!r}?" if close else f"give one of {choices}")
 
 

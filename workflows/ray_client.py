@@ -19,6 +19,12 @@ ANSWER_SECONDS: Final = 120.0
 """A head waits up to 30 s for its own agent before it takes a job."""
 QUIET_SECONDS: Final = 15.0
 """After so long without a line of a log it is asked whether the job still runs: a lost connection says nothing."""
+TALKERS: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+"""Loggers that tell of every upload, and warn of files above 10 MiB. Their loggers, not handlers: those are shared."""
 ADDRESSES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Ray lets these win over the address that it is handed."""
 T = TypeVar("T")
@@ -103,8 +109,8 @@ def _client_class() -> Any:
     """JobSubmissionClient with time limits, and with errors by their kind. Ray takes a second to import."""
     from ray.job_submission import JobSubmissionClient
 
-    for handler in logging.getLogger("ray").handlers:
-        handler.setLevel(logging.ERROR)  # it tells of every upload, and warns of files above 10 MiB
+    for talker in TALKERS:
+        logging.getLogger(talker).setLevel(logging.ERROR)
 
     class Client(JobSubmissionClient):
         def _do_request(self, *arguments: Any, **options: Any) -> Any:
