@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
-from operators.archive_slice import layers
-from operators.media_names import LOSSLESS_EXTENSIONS, PCM_EXTENSIONS, VIDEO_EXTENSIONS, extension
+from operators.media.archive_slice import layers
+from operators.media.names import LOSSLESS_EXTENSIONS, PCM_EXTENSIONS, VIDEO_EXTENSIONS, extension
 from operators.member import Member, unit_row
 
 BUCKETS: Final = 4096

@@ -16,22 +16,22 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from operators import media_errors
 from operators.actor_metrics import stage_steps, unit_time
-from operators.archive_slice import archive_slice
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts, worker_lost
 from operators.buckets import UNIT_PCM_BYTES
 from operators.failure import LONG_SOURCE, SourceFailure
-from operators.ffmpeg_process import MediaTimeoutError
-from operators.media_access import for_decoding
+from operators.media import errors as media_errors
+from operators.media.access import for_decoding
+from operators.media.archive_slice import archive_slice
+from operators.media.ffmpeg_process import MediaTimeoutError
+from operators.media.probe import Track, probe
+from operators.media.scratch_cache import DEFAULT_LIMIT_BYTES, ScratchCache, default_scratch
+from operators.media.shortfall import shortfall
+from operators.media.timeline import can_seek
+from operators.media.track_reader import SAMPLE_BYTES, SEEK_FROM_SECONDS, TrackReader, open_track
 from operators.member import next_border
 from operators.pieces import Piece, failed_piece, pieces_column
-from operators.probe import Track, probe
 from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
-from operators.scratch_cache import DEFAULT_LIMIT_BYTES, ScratchCache, default_scratch
-from operators.shortfall import shortfall
-from operators.timeline import can_seek
-from operators.track_reader import SAMPLE_BYTES, SEEK_FROM_SECONDS, TrackReader, open_track
 
 SLOWEST_SKIP: Final = 50.0  # x real time; measured 700, on a busy machine 100
 KNOWN_SOURCES: Final = 64

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from operators.archive_members import archive_members, compressed_archive
-from operators.archive_slice import layers
 from operators.listing import Info
-from operators.media_names import ARCHIVE_EXTENSIONS, extension, is_compressed_archive
+from operators.media.archive_members import archive_members, compressed_archive
+from operators.media.archive_slice import layers
+from operators.media.names import ARCHIVE_EXTENSIONS, extension, is_compressed_archive
 from operators.source import Source, place_of, uri_of, version_of
 
 

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from operators.media_names import is_hidden
+from operators.media.names import is_hidden
 
 Info = Mapping[str, Any]
 

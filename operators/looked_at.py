@@ -11,11 +11,11 @@ from fnmatch import fnmatchcase
 from posixpath import dirname
 from typing import Any
 
-from operators.archive_slice import MEMBER_PREFIXES, layers
 from operators.file_sources import canonical_member
 from operators.listing import expand, info_of, split_glob
 from operators.manifest import manifest_entries
-from operators.media_names import ARCHIVE_EXTENSIONS, MANIFEST_EXTENSIONS, extension
+from operators.media.archive_slice import MEMBER_PREFIXES, layers
+from operators.media.names import ARCHIVE_EXTENSIONS, MANIFEST_EXTENSIONS, extension
 from operators.source import place_of, uri_of
 
 Test = Callable[[str], bool]

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from operators.archive_slice import layers
 from operators.manifest_rows import ManifestError, manifest_rows
-from operators.media_names import extension
+from operators.media.archive_slice import layers
+from operators.media.names import extension
 
 KNOWN_COLUMNS: Final = frozenset({"uri", "start", "end", "track", "tags"})
 LONGEST_SECONDS: Final = 1e7  # 115 days: no recording is longer, and seconds stay exact to the sample

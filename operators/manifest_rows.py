@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from operators.media_names import extension
+from operators.media.names import extension
 from operators.source import place_of
 
 Row = tuple[str, Mapping[str, Any]]

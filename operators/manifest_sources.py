@@ -8,13 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from operators import media_errors
-from operators.archive_slice import MEMBER_PREFIXES, layers
 from operators.failure import SourceFailure
 from operators.file_sources import canonical_member, sources_of_file
 from operators.listing import info_of
 from operators.manifest import ManifestEntry, check_manifest, manifest_entries
-from operators.media_names import ARCHIVE_EXTENSIONS, extension
+from operators.media import errors as media_errors
+from operators.media.archive_slice import MEMBER_PREFIXES, layers
+from operators.media.names import ARCHIVE_EXTENSIONS, extension
 from operators.source import Source, place_of
 
 LOOKS_AHEAD: Final = 16  # a look at an object in a bucket takes 10 to 30 ms: a million of them eight hours, or one half

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from operators.failure import SourceFailure, Stage, Status
-from operators.flac import MAX_CHANNELS
+from operators.media.flac import MAX_CHANNELS
 from operators.schema import PIECE, UNIT_SCHEMA
 
 RATES: Final = (4000, 192_000)

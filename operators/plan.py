@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from operators.buckets import UNIT_PCM_BYTES, Buckets
 from operators.failure import LONG_SOURCE, SourceFailure, is_transient
-from operators.media_access import for_probing
-from operators.media_errors import from_error, no_such_track
+from operators.media.access import for_probing
+from operators.media.errors import from_error, no_such_track
+from operators.media.probe import Track, probe
 from operators.member import Member, next_border, unit_row
-from operators.probe import Track, probe
 from operators.schema import PLAN_SCHEMA
 from operators.source import Source
 from operators.standing import MemberOutcome

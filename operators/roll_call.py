@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from operators.archive_slice import layers
 from operators.listing import info_of, is_local_fs
 from operators.looked_at import around, looked_at
-from operators.media_names import ARCHIVE_EXTENSIONS, extension
+from operators.media.archive_slice import layers
+from operators.media.names import ARCHIVE_EXTENSIONS, extension
 from operators.source import Source, place_of
 from operators.whereabouts import Whereabouts
 

@@ -14,14 +14,14 @@ from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
-from operators import media_errors
-from operators.archive_slice import MEMBER_PREFIXES
 from operators.failure import SourceFailure
 from operators.file_sources import canonical_member, sources_of_file
 from operators.listing import DEAD_LINK, Info, entries, expand, has_magic, info_of, real_path, split_glob
 from operators.manifest_rows import ManifestError
 from operators.manifest_sources import manifest_sources
-from operators.media_names import (
+from operators.media import errors as media_errors
+from operators.media.archive_slice import MEMBER_PREFIXES
+from operators.media.names import (
     ARCHIVE_EXTENSIONS,
     MANIFEST_EXTENSIONS,
     MEDIA_EXTENSIONS,

@@ -15,8 +15,8 @@ from torch import Tensor
 from model.checkpoint import Model
 from operators.catalog import RESIDUAL_ID, Catalog
 from operators.event_spans import BINS_PER_SECOND, Event, events_of, level_per_bin
-from operators.flac import encode_flac
 from operators.measure import measure
+from operators.media.flac import encode_flac
 from operators.schema import SCHEMA_VERSION
 from operators.stretches import RESIDUAL, Stretch, is_audible
 

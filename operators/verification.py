@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 from operators.dataset import SignatureError
 from operators.derived import Writer, derived_writers
 from operators.failure import SourceFailure
-from operators.flac import decode_flac
 from operators.footers import UnitFileError, read_record
+from operators.media.flac import decode_flac
 from operators.records import UnitRecord
 from operators.schema import PLAN_SCHEMA, STEM_SCHEMA
 from operators.standing import WITH_STEMS, Ledger

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from operators.dataset import create_or_check_signature
-from operators.flac import encode_flac
 from operators.measure import measure
+from operators.media.flac import encode_flac
 from operators.records import CoverageRecord, SourceRecord, UnitRecord
 from operators.schema import PLAN_SCHEMA, SCHEMA_VERSION
 from operators.unit_file import CommittedFile, UnitFileWriter

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from made_media import ffmpeg
 
-from operators.archive_slice import layers
-from operators.media_access import for_decoding
-from operators.scratch_cache import ScratchCache
+from operators.media.access import for_decoding
+from operators.media.archive_slice import layers
+from operators.media.scratch_cache import ScratchCache
 from operators.source import Source
 from operators.sources import list_sources
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from workflows.job_schema import job_schema
+from workflows.jobs.job_schema import job_schema
 
 SCHEMA: Final = Path(__file__).parent.parent / "helm" / "soundquarry" / "values.schema.json"
 

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
 
-from operators.export_index import INDEX_FILE, index_csv, is_our_index, read_index
-from operators.export_missing import Missing
-from operators.export_names import DEFAULTS, UCS_TEMPLATE, Naming, name_files
-from operators.export_plan import (
+from operators.export.index import INDEX_FILE, index_csv, is_our_index, read_index
+from operators.export.missing import Missing
+from operators.export.names import DEFAULTS, UCS_TEMPLATE, Naming, name_files
+from operators.export.plan import (
     Container,
     ExportFile,
     Shape,
@@ -25,11 +25,11 @@ from operators.export_plan import (
     plan_events,
     plan_stems,
 )
-from operators.export_read import RowReader
-from operators.export_selection import ExportError, Selected, Selection, examples, kind_of, select
-from operators.export_target import check_target
-from operators.export_write import Named, passes, write_pass
-from operators.ffmpeg_process import require_programs
+from operators.export.read import RowReader
+from operators.export.selection import ExportError, Selected, Selection, examples, kind_of, select
+from operators.export.target import check_target
+from operators.export.write import Named, passes, write_pass
+from operators.media.ffmpeg_process import require_programs
 from operators.whole_file import Place, place, sweep_temporary, write_whole
 from workflows.export_progress import ExportProgress
 from workflows.interrupt import interruptible_between_steps

@@ -21,7 +21,7 @@ from model.window_grid import WindowGrid
 from operators.catalog import Catalog, load_catalog
 from operators.dataset import create_or_check_signature, remove_superseded
 from operators.derived import rebuild_derived
-from operators.ffmpeg_process import require_programs
+from operators.media.ffmpeg_process import require_programs
 from operators.query_conditions import CatalogConditions, understand
 from operators.schema import SCHEMA_VERSION
 from operators.settings import ExtractSettings

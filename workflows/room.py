@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from operators.scratch_cache import default_scratch
+from operators.media.scratch_cache import default_scratch
 from workflows.checkup import Check, State, size_text
 from workflows.container_limits import free_memory_bytes, usable_cores
 

@@ -21,7 +21,7 @@ from model.registry import load_model, model_names
 from operators.dataset import read_own_signature
 from operators.query_conditions import ExemplarError, read_exemplar
 from operators.search import WORDING_SHARE, Hit, Search, SearchError, Sought, Vectors, searchable_rows
-from workflows.report_html import short_name
+from workflows.reports.html import short_name
 
 TABLE_WIDTH: Final = 100
 

@@ -10,7 +10,7 @@ import yaml
 from rendered_chart import EXAMPLES, JOB, ONCE, merged, refusal, rendered
 
 from workflows.chart_schema import SCHEMA, with_job
-from workflows.job_file import read_job
+from workflows.jobs.job_file import read_job
 
 
 def test_the_schema_holds_the_programs_own() -> None:

@@ -8,8 +8,8 @@ from rendered_chart import NIGHTLY, ONCE, merged, problems, rendered
 from typer.testing import CliRunner
 
 from workflows.cli import app
-from workflows.rayjob_manifest import rayjob, template_of
-from workflows.rayjob_state import is_ours, label
+from workflows.jobs.on_kubernetes.rayjob_manifest import rayjob, template_of
+from workflows.jobs.on_kubernetes.rayjob_state import is_ours, label
 
 NAME = "talks-soundquarry-29400480-r"
 

@@ -17,13 +17,13 @@ from made_media import RATE, chirp, encode, ffmpeg, pieces_of, plain_decode, sam
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger
 from operators.decode import Decode
 from operators.failure import SourceFailure, is_transient
-from operators.ffmpeg_process import Finished
+from operators.media.ffmpeg_process import Finished
+from operators.media.probe import probe
+from operators.media.track_reader import open_track
 from operators.member import Member, unit_row
-from operators.probe import probe
 from operators.schema import PLAN_SCHEMA, UNIT_SCHEMA
 from operators.source import Source
 from operators.sources import list_sources
-from operators.track_reader import open_track
 
 UNIT_SECONDS = 7.3
 MP3_VBR = ("-q:a", "5", "-write_xing", "0")
@@ -410,7 +410,7 @@ def test_member_that_keeps_killing_decoders_is_given_up(tmp_path: Path) -> None:
 
 def test_whatever_goes_wrong_with_a_source_is_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = source_of(encode(tmp_path / "x.wav", chirp(16_000, 1), 16_000))
-    monkeypatch.setattr("operators.ffmpeg_process.run", lambda *_: Finished(0, b"{", ""))
+    monkeypatch.setattr("operators.media.ffmpeg_process.run", lambda *_: Finished(0, b"{", ""))
     (piece,) = pieces_of(Decode(), source)
     assert (piece["status"], piece["error_class"], piece["stage"]) == ("failed", "unexpected", "decode")
 

@@ -23,8 +23,8 @@ from operators.attempts import MAX_LOST_WORKERS, AttemptLedger, Attempts
 from operators.catalog import Catalog, QuerySpec
 from operators.dataset import rebuild_coverage, rebuild_sources
 from operators.decode import Decode
-from operators.flac import decode_flac
 from operators.footers import read_records
+from operators.media.flac import decode_flac
 from operators.member import Member, unit_row
 from operators.records import UnitRecord
 from operators.schema import PLAN_SCHEMA, RECEIPT_SCHEMA, STEM_SCHEMA, UNIT_SCHEMA

@@ -12,11 +12,11 @@ import pytest
 from made_archives import bytes_of, tar_of
 from made_media import RATE, chirp, encode, pieces_of
 
-from operators.archive_slice import archive_slice
 from operators.decode import Decode
-from operators.media_access import for_decoding, for_probing
+from operators.media.access import for_decoding, for_probing
+from operators.media.archive_slice import archive_slice
+from operators.media.scratch_cache import ScratchCache
 from operators.plan import plan_units, write_plan
-from operators.scratch_cache import ScratchCache
 from operators.sources import SourcesNotFoundError, list_sources
 
 

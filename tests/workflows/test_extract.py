@@ -20,7 +20,7 @@ import pytest
 from made_archives import zip_of
 from made_media import chirp, encode, ffmpeg
 
-from operators.flac import decode_flac
+from operators.media.flac import decode_flac
 from operators.verification import verify_dataset
 
 Stems = dict[tuple[str, int, str], npt.NDArray[np.float32]]

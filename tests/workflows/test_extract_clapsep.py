@@ -17,7 +17,7 @@ from small_clapsep import save_small_published
 from small_towers import SMALL
 
 from model.registry import load_model
-from operators.flac import decode_flac
+from operators.media.flac import decode_flac
 from operators.verification import verify_dataset
 
 pytestmark = pytest.mark.slow  # the start of Ray; `tests/operators/test_separate.py` does the same without it

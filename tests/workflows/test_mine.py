@@ -15,7 +15,7 @@ import soundfile
 from made_media import encode, plain_decode, sample_media
 
 from model.synthesis import synthesise
-from operators.probe import probe
+from operators.media.probe import probe
 from operators.verification import verify_dataset
 
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]

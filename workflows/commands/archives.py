@@ -193,7 +193,7 @@ def _separate(job: Any, monitoring: Any, as_json: bool) -> Any:
     from workflows.extract import extract as run_extract
     from workflows.monitoring import monitored
     from workflows.progress import JsonProgress, TextProgress
-    from workflows.report import report as write_report
+    from workflows.reports.report import report as write_report
 
     console = Console(stderr=as_json)
     # Ray tells of lost nodes on standard output, between the lines that are read by programs.

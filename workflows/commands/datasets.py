@@ -25,7 +25,7 @@ def verify(
 
 def report(out: Annotated[str, typer.Argument(help="the dataset")]) -> None:
     """Write OUT/report.html: one file with time lines, spectrograms, players and failures."""
-    from workflows.report import report as write_report
+    from workflows.reports.report import report as write_report
 
     print(run(lambda: write_report(out), interrupted="the report is as it was; give the same command again"))
 
@@ -101,8 +101,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write stems or events as audio files: WAV (BWF) or FLAC, in place on the source's time line."""
-    from operators.export_plan import CONTAINERS, SHAPES
-    from operators.export_selection import Selection
+    from operators.export.plan import CONTAINERS, SHAPES
+    from operators.export.selection import Selection
     from workflows.export import ExportJob, plan_export, print_plan, print_summary
 
     if shape is not None and shape not in SHAPES:

@@ -36,8 +36,8 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 def _end_for_a_job(error: Exception) -> None:
     """End, if the job is what is wrong: said at once, without torch."""
     from operators.catalog import CatalogError
-    from workflows.job_file import JobFileError
-    from workflows.job_service import JobError
+    from workflows.jobs.job_file import JobFileError
+    from workflows.jobs.job_service import JobError
 
     if isinstance(error, (CatalogError, JobFileError)):
         wrong_use(str(error))
@@ -50,7 +50,7 @@ def _end_for_the_work(error: Exception) -> None:
     from model.separator import PrecisionError
     from model.weights_file import CheckpointError
     from operators.dataset import SignatureError
-    from operators.export_selection import ExportError
+    from operators.export.selection import ExportError
     from operators.failure import SourceFailure
     from operators.manifest_rows import ManifestError
     from operators.search import NothingToSearchError, SearchError

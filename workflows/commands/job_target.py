@@ -11,7 +11,7 @@ import typer
 from workflows.commands.endings import run, wrong_use
 
 if TYPE_CHECKING:
-    from workflows.job_service import JobService
+    from workflows.jobs.job_service import JobService
 
 RayUrl = Annotated[
     str | None, typer.Option("--address", help="a Ray cluster: the URL of its dashboard, http://HOST:8265")
@@ -49,10 +49,10 @@ class JobTarget:
     def service(self, python: str | None = None) -> JobService:
         """What looks after jobs there. `python` is the interpreter of a Ray head, where it is not that of its PATH."""
         if self.address is not None:
-            from workflows.ray_jobs import PYTHON, RayJobs
+            from workflows.jobs.on_ray.jobs import PYTHON, RayJobs
 
             return RayJobs(self.address, python or PYTHON)
-        from workflows.kubernetes_jobs import KubernetesJobs
+        from workflows.jobs.on_kubernetes.jobs import KubernetesJobs
 
         service: JobService = run(lambda: KubernetesJobs(self.namespace, self.release, self.context))
         return service

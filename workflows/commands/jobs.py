@@ -13,7 +13,7 @@ from workflows.commands.job_target import Context, JobTarget, Kubernetes, Namesp
 from workflows.commands.options import Json
 
 if TYPE_CHECKING:
-    from workflows.job_service import IfRunning, JobService
+    from workflows.jobs.job_service import IfRunning, JobService
 
 jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: list, status, logs, cancel.")
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -27,7 +27,7 @@ def run_file(
     job: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="a workflow and its options, see the README")],
 ) -> None:
     """Run a job file here. Options given after it win over it: soundquarry run JOB.yaml --threshold 0.4"""
-    from workflows.job_file import context_of, read_job
+    from workflows.jobs.job_file import context_of, read_job
 
     asked = run(lambda: read_job(job, context.args))
     with context_of(asked, context.args) as command:
@@ -58,10 +58,10 @@ def submit(
     ] = None,
 ) -> None:
     """Send a workflow to a cluster as a job. The same work is not begun twice: what already runs is joined."""
-    from workflows.job_fields import WORKFLOWS
-    from workflows.job_file import job_of, read_job
-    from workflows.job_parcel import parcel
-    from workflows.job_service import IF_RUNNING
+    from workflows.jobs.job_fields import WORKFLOWS
+    from workflows.jobs.job_file import job_of, read_job
+    from workflows.jobs.job_parcel import parcel
+    from workflows.jobs.job_service import IF_RUNNING
 
     target = JobTarget(address, kubernetes, namespace, release, kube_context)
     if kubernetes and python is not None:
@@ -94,7 +94,7 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """The jobs that were submitted, the newest first."""
-    from workflows.job_list import print_jobs
+    from workflows.jobs.job_list import print_jobs
 
     service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
     print_jobs(run(lambda: service.list()), as_json=as_json)
@@ -111,7 +111,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """How far a job is, and why it waits or failed."""
-    from workflows.job_list import print_job
+    from workflows.jobs.job_list import print_job
 
     service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
     print_job(run(lambda: service.status(name)), as_json=as_json)

@@ -1,0 +1,46 @@
+"""Paths of this machine are made absolute and told of; URLs are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workflows.jobs.local_paths import is_path, with_absolute_paths, words_about_paths
+
+
+def test_paths_are_written_from_the_root_on_and_urls_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.safetensors").touch()
+    options = {"sources": ["talks/*.wav", "s3://a/b"], "out": "o", "model": "my.safetensors", "threshold": 0.4}
+    assert with_absolute_paths(options) == {
+        "sources": [f"{tmp_path}/talks/*.wav", "s3://a/b"],
+        "out": f"{tmp_path}/o",
+        "model": f"{tmp_path}/my.safetensors",
+        "threshold": 0.4,
+    }
+    assert options["out"] == "o"
+    assert with_absolute_paths({"model": "mini"}) == {"model": "mini"}
+
+
+def test_every_option_with_a_path_is_told_of_once() -> None:
+    said = words_about_paths({"sources": ["/a.wav", "s3://b/c", "/d.wav"], "out": "/o", "model": "mini"})
+    assert len(said) == 2
+    assert said[0].startswith("sources: /a.wav and 1 more is a path of this machine, not sent along")
+    assert "every node of the cluster can write it" in said[1]
+    assert words_about_paths({"sources": ["s3://b/c"], "out": "s3://b/o"}) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("a.wav", True),
+        ("/a::b.wav", True),
+        ("file:///a.wav", True),
+        ("zip://a.wav::/b.zip", True),
+        ("zip://a.wav::s3://b/c.zip", False),
+        ("s3://b/c.wav", False),
+    ],
+)
+def test_a_path_is_told_from_a_url_by_the_outermost_file(uri: str, path: bool) -> None:
+    assert is_path(uri) is path

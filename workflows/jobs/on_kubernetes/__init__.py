@@ -1,0 +1,1 @@
+"""Jobs on Kubernetes: a RayJob made from the template that the chart installed."""

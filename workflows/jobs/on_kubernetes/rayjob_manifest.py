@@ -1,0 +1,147 @@
+"""The RayJob that does a job: the pods as the chart describes them, with a name, labels and the job's own files.
+
+The chart is the only place where pods are described. It leaves the whole RayJob, without a name, in a ConfigMap, which
+is read here; what is submitted differs from it in the name, the labels, and the ConfigMap behind the volume `job`.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from workflows.jobs.job_service import JobError
+from workflows.jobs.on_kubernetes.api import Object
+from workflows.jobs.on_kubernetes.rayjob_state import RELEASE, WORK, WORKFLOW
+
+TEMPLATE_LABEL: Final = "soundquarry.dev/template"
+TEMPLATE_KEY: Final = "rayjob.yaml"
+JOB_VOLUME: Final = "job"
+MOST_NAME_CHARACTERS: Final = 47
+"""KubeRay's limit: it hangs suffixes of its own behind the name."""
+NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+MOST_CONFIG_MAP_BYTES: Final = 2**20
+"""Kubernetes' limit."""
+IN_THE_DRIVER: Final = frozenset({"evaluate"})
+"""Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
+GPU: Final = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True)
+class Template:
+    """What one release of the chart says a RayJob is. `job_map`: the ConfigMap with the chart's own job."""
+
+    release: str
+    manifest: Object
+    job_map: str
+
+
+def template_of(config_map: Object) -> Template:
+    """The template in a ConfigMap of the chart; raises JobError where it is none that can be used."""
+    name, labels = config_map["metadata"]["name"], config_map["metadata"].get("labels") or {}
+    broken = f"ConfigMap {name} holds no usable RayJob ({{why}}); run `helm upgrade` with the chart of this version"
+    try:
+        manifest = yaml.safe_load(config_map["data"][TEMPLATE_KEY])
+    except (KeyError, TypeError, yaml.YAMLError) as error:
+        raise JobError(broken.format(why=f"{TEMPLATE_KEY}: {error}")) from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != "RayJob" or "spec" not in manifest:
+        raise JobError(broken.format(why=f"{TEMPLATE_KEY} is no RayJob"))
+    mounted = {volume["configMap"]["name"] for volume in _job_volumes(manifest)}
+    if len(mounted) != 1:
+        raise JobError(broken.format(why=f"its volumes {JOB_VOLUME!r} name {len(mounted)} ConfigMaps instead of one"))
+    return Template(labels.get(RELEASE, ""), manifest, mounted.pop())
+
+
+def rayjob(template: Template, name: str, namespace: str, workflow: str, work: str, job_map: str) -> Object:
+    """The RayJob of a name, with the job's files from `job_map`."""
+    manifest = copy.deepcopy(template.manifest)
+    meta = manifest.setdefault("metadata", {})
+    labels = {**(meta.get("labels") or {}), RELEASE: template.release, WORKFLOW: workflow, WORK: work}
+    meta.update(name=name, namespace=namespace, labels=labels)
+    _reserve(manifest["spec"], workflow)
+    for volume in _job_volumes(manifest):
+        volume["configMap"]["name"] = job_map
+    return manifest
+
+
+def job_map(name: str, namespace: str, release: str, files: Mapping[str, bytes]) -> Object:
+    """The ConfigMap with the job's files; raises JobError where they do not fit in one."""
+    size = sum(len(content) for content in files.values())
+    if size > MOST_CONFIG_MAP_BYTES:
+        largest = max(files, key=lambda file: len(files[file]))
+        raise JobError(
+            f"the job's files have {size:,} bytes, a ConfigMap holds {MOST_CONFIG_MAP_BYTES:,} (largest: {largest}, "
+            f"{len(files[largest]):,}): put the catalog's recordings into a bucket, or shorten them"
+        )
+    data, binary = {}, {}
+    for file, content in files.items():
+        try:
+            data[file] = content.decode()
+        except UnicodeDecodeError:
+            binary[file] = base64.b64encode(content).decode()
+    labels = {"app.kubernetes.io/name": "soundquarry", RELEASE: release}
+    manifest: Object = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "data": data,
+    }
+    return {**manifest, "binaryData": binary} if binary else manifest
+
+
+def files_of(config_map: Object) -> dict[str, bytes]:
+    """What a ConfigMap holds, by name."""
+    binary = config_map.get("binaryData") or {}
+    texts = {name: text.encode() for name, text in (config_map.get("data") or {}).items()}
+    return {**texts, **{name: base64.b64decode(content) for name, content in binary.items()}}
+
+
+def owned_by(job: Object) -> Object:
+    """The change that lets an object go when the RayJob goes."""
+    meta = job["metadata"]
+    return {"metadata": {"ownerReferences": [owner(job["apiVersion"], job["kind"], meta["name"], meta["uid"])]}}
+
+
+def owner(api_version: str, kind: str, name: str, uid: str) -> Object:
+    """A reference to what an object belongs to."""
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
+
+
+def check_name(name: str) -> None:
+    """Raises JobError for a name that KubeRay would refuse, after minutes and in its own words."""
+    if len(name) > MOST_NAME_CHARACTERS or NAME.fullmatch(name) is None:
+        raise JobError(
+            f"the name {name!r} does not do for a RayJob: give at most {MOST_NAME_CHARACTERS} characters a-z, 0-9 and "
+            "-, with a letter first and no - at the end"
+        )
+
+
+def mounts(job: Object, config_map: str) -> bool:
+    """Whether a RayJob reads its job from a ConfigMap."""
+    return any(volume["configMap"]["name"] == config_map for volume in _job_volumes(job))
+
+
+def _reserve(spec: Object, workflow: str) -> None:
+    """What of the cluster the driver has for itself. The template says it for the chart's own job."""
+    for field in ("entrypointNumCpus", "entrypointNumGpus"):
+        spec.pop(field, None)
+    if workflow in IN_THE_DRIVER:
+        groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or []
+        containers = [container for group in groups for container in group["template"]["spec"]["containers"]]
+        has_gpu = any(GPU in (container.get("resources", {}).get("limits") or {}) for container in containers)
+        spec["entrypointNumGpus" if has_gpu else "entrypointNumCpus"] = 1
+
+
+def _job_volumes(manifest: Object) -> Iterator[dict[str, Any]]:
+    spec = manifest["spec"]
+    cluster = spec.get("rayClusterSpec") or {}
+    groups = [cluster.get("headGroupSpec"), *(cluster.get("workerGroupSpecs") or [])]
+    for template in [*(group["template"] for group in groups if group), spec.get("submitterPodTemplate")]:
+        for volume in ((template or {}).get("spec") or {}).get("volumes") or []:
+            if volume["name"] == JOB_VOLUME and "configMap" in volume:
+                yield volume

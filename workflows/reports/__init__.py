@@ -1,0 +1,1 @@
+"""The HTML report of a dataset: its page, its timeline, its examples."""
