@@ -1,7 +1,7 @@
 """What every place that runs jobs can do: submit, list, look up, follow, cancel, and wait for the end.
 
-`on_ray/jobs.py` does it on a Ray cluster, `on_kubernetes/jobs.py` with a RayJob. A job is known by its name, its work by
-a hash (`JobFile.work`): the same work is not begun twice at a time.
+`on_ray/jobs.py` does it on a Ray cluster, `on_kubernetes/jobs.py` with a RayJob. A job is known by its name, its work
+by a hash (`JobFile.work`): the same work is not begun twice at a time.
 """
 
 from __future__ import annotations
