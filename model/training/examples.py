@@ -1,0 +1,61 @@
+"""What a training step sees, and the two parts that a scheme is made of.
+
+    examples  = mixtures, the sounds that add up to them, words for each sound       the same for every scheme
+    queries   : examples -> unit vectors [B, S, D], what the network is asked for     text, audio, retrieved text
+    objective : examples -> loss terms                                                supervised, or weakly so
+
+Shape letters: S sounds of a mixture. A sound is what can be asked for as a whole; in weak training it is itself a mixture
+of several, and `phrases` names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Mixtures of one step, as float32 at `sample_rate`.
+
+    `mixture`: Tensor[B, T]; `sounds`: Tensor[B, S, T], which add up to it. `captions[b][s]` tells the whole sound in
+    words, empty where nobody knows any; `phrases[b][s]` names the single sounds in it, one or several.
+    """
+
+    mixture: Tensor
+    sounds: Tensor
+    captions: tuple[tuple[str, ...], ...]
+    phrases: tuple[tuple[tuple[str, ...], ...], ...]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        batch, count, _ = self.sounds.shape
+        if self.mixture.shape != (batch, self.sounds.shape[-1]):
+            raise ValueError(f"sounds [B, S, T] and a mixture [B, T]: {self.sounds.shape = }, {self.mixture.shape = }")
+        for name, words in (("captions", self.captions), ("phrases", self.phrases)):
+            if [len(row) for row in words] != [count] * batch:
+                raise ValueError(f"{name} for each of {batch} x {count} sounds, got {[len(row) for row in words]}")
+
+    def __len__(self) -> int:
+        return self.mixture.shape[0]
+
+    def to(self, device: str | torch.device) -> Examples:
+        """The same on a device."""
+        return replace(self, mixture=self.mixture.to(device), sounds=self.sounds.to(device))
+
+
+class QuerySource(Protocol):
+    """What the sounds of examples are asked for with."""
+
+    def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
+        """Unit vectors [B, S, D] in the space of the CLAP towers, one for every sound."""
+
+
+class Objective(Protocol):
+    """What a step of a scheme lowers. Every random number comes from `generator`: same seed and examples, same loss."""
+
+    def __call__(self, examples: Examples, generator: torch.Generator) -> dict[str, Tensor]:
+        """Terms, scalars each; "loss" is differentiated, the others are told."""
