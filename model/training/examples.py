@@ -4,8 +4,8 @@
     queries   : examples -> unit vectors [B, S, D], what the network is asked for     text, audio, retrieved text
     objective : examples -> loss terms                                                supervised, or weakly so
 
-Shape letters: S sounds of a mixture. A sound is what can be asked for as a whole; in weak training it is itself a mixture
-of several, and `phrases` names them.
+Shape letters: S sounds of a mixture. A sound is what can be asked for as a whole; in weak training it is itself a
+mixture of several, and `phrases` names them.
 """
 
 from __future__ import annotations
