@@ -198,7 +198,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             ]  # fmt: skip
             done = subprocess.run(
                 [sys.executable, "-c", RUN, str(ray), *arguments],
-                env=os.environ | {"RAY_metrics_report_interval_ms": "1000"},
+                env=os.environ | {"RAY_metrics_report_interval_ms": "6000"},
                 capture_output=True,
                 text=True,
                 check=False,
