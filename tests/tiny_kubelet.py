@@ -214,7 +214,8 @@ def repeating(look: Any, troubles: list[str]) -> Iterator[None]:
             try:
                 look()
             except Exception as error:
-                troubles.append(f"{type(error).__name__}: {error}")
+                if (trouble := f"{type(error).__name__}: {error}") not in troubles:
+                    troubles.append(trouble)
 
     thread = threading.Thread(target=repeat)
     thread.start()

@@ -20,6 +20,8 @@ from tiny_kubelet import repeating
 
 RAY: Final = "ray.io/v1"
 FINALIZER: Final = "ray.io/rayjob-finalizer"
+DELETED_OR_CHANGED: Final = (404, 409)
+"""What the server says of an object that somebody else was faster with."""
 LIVE: Final = ("Initializing", "Running")
 GOOD: Final = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
 BAD: Final = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": "AppFailed"}
@@ -36,8 +38,11 @@ class TinyKubeRay:
     def look(self) -> None:
         """One step for every RayJob."""
         for job in self.api.list(RAY, "RayJob"):
-            with contextlib.suppress(RefusedError):  # deleted or changed meanwhile
+            try:
                 self._step(job)
+            except RefusedError as error:
+                if error.code not in DELETED_OR_CHANGED:
+                    raise
 
     def _step(self, job: Object) -> None:
         meta, status = job["metadata"], job.get("status", {})
@@ -53,12 +58,12 @@ class TinyKubeRay:
         elif job["spec"].get("suspend"):
             if stage != "Suspended":
                 self._clear(job)
-                self._tell(job, jobDeploymentStatus="Suspended", jobStatus="", rayClusterName="")
+                self._tell(job, jobDeploymentStatus="Suspended", jobStatus=None, rayClusterName=None)
         elif stage in ("", "Suspended"):
             self.api.patch(job, {"metadata": {"finalizers": [FINALIZER]}})
             ending = secrets.token_hex(3)[:5]
             names = {"jobId": f"{meta['name']}-{ending}", "rayClusterName": f"{meta['name']}-{ending}"}
-            self._tell(job, jobDeploymentStatus="Initializing", jobStatus="", startTime=_now(), **names)
+            self._tell(job, jobDeploymentStatus="Initializing", startTime=_now(), **names)
         elif stage == "Initializing":
             self._initialise(job, status["rayClusterName"])
         elif stage == "Running":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from control_plane import ControlPlane
 from helm_release import Release, everything
 from kubernetes_work import log_of, outcome, pod_of, started_by
 from made_media import RATE, chirp, encode
-from server_api import Api, Object, awaited
+from server_api import Api, Object, RefusedError, awaited
 from tiny_kubelet import TinyKubelet
 from tiny_kuberay import RAY, TinyKubeRay
 
@@ -61,12 +62,17 @@ def cron_jobs(api: Api) -> str:
     return "batch/v1" if "CronJob" in kinds else "batch/v1beta1"
 
 
+@pytest.mark.timeout(500)
 def test_a_tick_ends_in_stems(release: Release, folder: Path, kuberay: TinyKubeRay, kubelet: TinyKubelet) -> None:
     encode(folder / "archive" / "talk.wav", chirp(RATE, 3.0), RATE)
     release.install(nightly(folder))
     kuberay.served.add(release.namespace)
     tick(release)
-    assert outcome(release.api, TICK, release.namespace, 200) == "Complete", log_of_run(release)
+    try:
+        assert outcome(release.api, TICK, release.namespace, 400) == "Complete"
+    except AssertionError as error:
+        troubles = "\n".join([*kuberay.troubles, *kubelet.troubles])
+        raise AssertionError(f"{error}\n{troubles}\n{story(release)}") from error
     assert sorted((folder / "stems").rglob("*.parquet"))
     (run,) = runs(release)
     assert run["status"]["jobStatus"] == "SUCCEEDED"
@@ -132,9 +138,15 @@ def runs(release: Release) -> list[Object]:
     return release.api.list(RAY, "RayJob", release.namespace)
 
 
-def log_of_run(release: Release) -> str:
-    """What the run printed, for the message of a test that fails."""
-    return "\n".join(log_of(release.api, run["metadata"]["name"], release.namespace) for run in runs(release))
+def story(release: Release) -> str:
+    """What every pod printed and how every RayJob stands, for the message of a test that fails."""
+    told = [f"{run['metadata']['name']}: {run.get('status')}" for run in runs(release)]
+    for pod in release.api.list("v1", "Pod", release.namespace):
+        name, status = pod["metadata"]["name"], pod.get("status", {})
+        told.append(f"--- {name}: {status.get('phase')}")
+        with suppress(RefusedError):
+            told.append(str(release.api.call("GET", release.api.path("v1", "Pod", release.namespace, name) + "/log")))
+    return "\n".join(told)
 
 
 def _reasons(release: Release) -> set[str]:
