@@ -63,7 +63,7 @@ def install(api: Api, *definitions: dict[str, Any]) -> None:
 
 
 def _is_established(api: Api, name: str) -> bool:
-    conditions = api.get(*DEFINITIONS, name).get("status", {}).get("conditions", [])
+    conditions = api.get(*DEFINITIONS, name).get("status", {}).get("conditions") or []  # null for a moment
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
