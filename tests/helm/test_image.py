@@ -177,11 +177,22 @@ def test_the_script_hands_over_every_argument_that_the_dockerfile_takes() -> Non
     assert set(re.findall(r'--build-context "(\w+)=', script)) == {"models"}
 
 
+def test_what_is_new_with_every_commit_comes_after_the_last_layer() -> None:
+    changing = {"VERSION", "REVISION", "CREATED", "SOURCE"}
+    for stage in STAGES.values():
+        kinds = [kind for kind, text in stage.instructions if kind != "ARG" or text.partition("=")[0] in changing]
+        assert not {"RUN", "COPY"} & set(kinds[kinds.index("ARG") :] if "ARG" in kinds else ()), stage.name
+    script = (ROOT / ".ci" / "image").read_text(encoding="utf-8")
+    assert "--layers" in script  # buildah would keep none
+    assert "SOURCE_DATE_EPOCH=$epoch DOCKER_BUILDKIT=1" in script  # for the layers' times; as an ARG it would undo them
+
+
 def test_the_final_stages_hold_no_tools_to_build_with() -> None:
     (run,) = RUNTIME.of("RUN")
     (installed,) = re.findall(r"apt-get install --yes --no-install-recommends ([a-z ]+?) +&&", run)
     assert installed.split() == ["ffmpeg", "tini", "wget"]
     assert "pip uninstall --yes" in run
+    assert "apt-get purge --yes --auto-remove python3-pip" in run
     assert "rm -rf /var/lib/apt/lists/*" in run
     assert [target for target in TARGETS if STAGES[target].of("RUN")] == []
     assert all("--no-cache-dir" in run for s in STAGES.values() for run in s.of("RUN") if "pip install" in run)
