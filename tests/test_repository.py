@@ -103,7 +103,7 @@ def test_importing_a_package_imports_nothing_heavy(package: str) -> None:
     assert importlib.util.find_spec(package) is not None
 
 
-@pytest.mark.parametrize("script", [".ci/run", ".ci/bootstrap"])
+@pytest.mark.parametrize("script", [".ci/run", ".ci/bootstrap", ".ci/image", ".ci/check-image"])
 def test_the_scripts_parse_and_may_be_executed(script: str) -> None:
     path = ROOT / script
     shell = path.read_text(encoding="utf-8").partition("\n")[0].rpartition("/")[2].split()[-1]
