@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 T = TypeVar("T")
 Object = dict[str, Any]
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 120.0
 """Controllers answer within a second here; a machine that does other work besides takes longer."""
 MERGE: Final = "application/merge-patch+json"
 
