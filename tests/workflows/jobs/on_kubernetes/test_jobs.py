@@ -187,6 +187,19 @@ def test_the_charts_own_job_needs_no_files_of_its_own(api: KubernetesApi, job: J
     assert f"{other}-job" in api.names("configmaps")
 
 
+def test_the_charts_own_job_is_known_by_its_lists_wherever_they_are_mounted(api: KubernetesApi, tmp_path: Path) -> None:
+    files = {"job.yaml": "workflow: mine\nsources: [s3://archive/talks]\ncatalog: catalog.yaml\nout: s3://stems/talks\n"
+                         "ucs_list: ucs.csv\n", "ucs.csv": "CatID\nANMLDog\n", "catalog.yaml": CATALOG}  # fmt: skip
+    api.put("configmaps", {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stems-soundquarry-job"}, "data": files,
+    })  # fmt: skip
+    (tmp_path / "mounted").mkdir()
+    for name, content in files.items():
+        (tmp_path / "mounted" / name).write_text(content)
+    service().submit(read_job(tmp_path / "mounted" / "job.yaml"), "nightly-1", "skip")
+    assert api.names("configmaps") == ["stems-soundquarry-job", "stems-soundquarry-template"]
+
+
 def test_the_same_work_is_joined_while_it_is_under_way_and_begun_anew_afterwards(
     api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path
 ) -> None:
