@@ -51,9 +51,7 @@ def submit(
     name: Annotated[str | None, typer.Option(help="name of the job; default: made of its work")] = None,
     if_running: Annotated[
         str,
-        typer.Option(
-            help="if the same work is under way: join, skip (leave with 0; also for a schedule's run before) or fail"
-        ),
+        typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail"),
     ] = "join",
     python: Annotated[
         str | None,

@@ -256,7 +256,10 @@ def test_all_reasons_of_the_scheduler_are_told_in_one_sentence(kuberay: KubeRay)
 def test_a_submitter_without_a_node_is_told(kuberay: KubeRay) -> None:
     requests = {"requests": {"cpu": "500m"}}
     kuberay.submitter("talks", unschedulable=f"{NODES}4 Insufficient cpu.", resources=requests)
-    assert message() == "pod talks-x7k2p (submitter) finds no node: no node has 500m cpu free: add a node"
+    assert message() == (
+        "pod talks-x7k2p (smallPods) finds no node: no node has 500m cpu free: add a node, or allow others "
+        "(smallPods.nodeSelector)"
+    )
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
