@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from documented_role import documented_rights, documented_role
 from kuberay_operator import KubeRay
 from kubernetes_api import EVERYTHING, KubernetesApi, Refusal, Rule
 from kubernetes_server import kubernetes_api
@@ -414,6 +415,36 @@ def test_a_scheduled_run_needs_these_rights_and_no_more(
     with pytest.raises(JobError, match="service account stems-submit of namespace media may not patch"):
         service().submit(job, "nightly-2", "skip")
         service().cancel("nightly-2")
+
+
+def test_a_person_needs_the_documented_role_and_no_more(
+    api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.rights["ada"] = [
+        Rule(*(tuple(rule[name]) for name in ("apiGroups", "resources", "verbs")))
+        for rule in documented_role()["rules"]
+    ]
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "adas", "ada")))
+    name = service().submit(job, None, "join").name
+    assert service().submit(job, None, "join").joined
+    service().cancel(name)  # nothing was begun yet
+    pod = kuberay.runs(service().submit(job, "talks", "join").name)
+    follower = Follower("talks")
+    api.say(pod, "3 of 9 units")
+    follower.reads("3 of 9 units")
+    assert [state.name for state in service().list()] == ["talks"]
+    kuberay.status("talks", startTime="2026-01-31T09:00:00Z")
+    threading.Thread(target=lambda: _play(kuberay, "talks"), daemon=True).start()
+    service().cancel("talks")
+    assert follower.ends() == 130
+    kuberay.takes(service().submit(job_in(tmp_path / "other", out="s3://stems/other"), "waits", "join").name)
+    assert service().status("waits").state == "pending"  # asks for events
+    quota = Refusal(403, "exceeded quota: runs, requested: count/rayjobs.ray.io=1, used: 1, limited: 1", "Forbidden")
+    api.refusals.append(("create", "rayjobs", quota))
+    with pytest.raises(JobError, match="the quota runs"):  # takes its files back
+        service().submit(job_in(tmp_path / "more", out="s3://stems/more"), "more", "join")
+    used = {(verb, resource) for who, verb, resource, _ in api.asked if who == "ada"}
+    assert used == {(verb, resource) for verb, _, resource in documented_rights()}
 
 
 @pytest.fixture
