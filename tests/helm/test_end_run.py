@@ -53,6 +53,7 @@ def container(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("there", ["stems/runs/*/run.json", "stems/stems/*/.*.tmp"], ids=["planning", "separating"])
 def test_a_run_is_stopped_says_so_and_has_ended_when_its_head_goes(container: Path, there: str) -> None:
     encode(container / "talk.wav", chirp(RATE, 1200.0), RATE)
@@ -60,7 +61,7 @@ def test_a_run_is_stopped_says_so_and_has_ended_when_its_head_goes(container: Pa
     (container / "job.yaml").write_text(json.dumps(job))
     *shell, script = pre_stop()
     assert shell == ["/bin/sh", "-c"]
-    done = alone(["/bin/sh", "-c", CONTAINER, "container", there, script], container, 240)
+    done = alone(["/bin/sh", "-c", CONTAINER, "container", there, script], container, 500)
     (run,) = (container / "stems" / "runs").glob("*/run.json")
     assert json.loads(run.read_text())["state"] == "interrupted", done.stderr
     assert done.returncode == 130, done.stderr

@@ -103,7 +103,7 @@ def test_a_person_with_the_documented_role_submits_looks_and_cancels_and_may_do_
     assert "submitted talks" in says("submit", *work)
     assert "already runs as talks" in says("submit", *work)
     kuberay.served.add(namespace)
-    awaited(lambda: "nvidia.com/gpu" in says("jobs", "status", "talks"), f"what it waits for; {kuberay.troubles}")
+    awaited(lambda: "nvidia.com/gpu" in says("jobs", "status", "talks"), "what it waits for", 120)
     assert "talks" in says("jobs", "list")
     says("jobs", "cancel", "talks")
     assert "stopped" in says("jobs", "status", "talks")
