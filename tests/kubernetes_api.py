@@ -69,6 +69,8 @@ class KubernetesApi:
     groups: set[str] = field(default_factory=lambda: {"", "batch", "ray.io"})
     refusals: list[tuple[str, str, Refusal]] = field(default_factory=list)
     """Verb and resource of coming requests, and what each is answered with; each is used once."""
+    lost_answers: list[tuple[str, str]] = field(default_factory=list)
+    """Verb and resource of coming requests that are done and not answered: the connection is closed. Used once each."""
     broken_streams: int = 0
     """So many watches and logs lose their connection after the first line."""
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)

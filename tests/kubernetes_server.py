@@ -69,7 +69,12 @@ class Handler(BaseHTTPRequestHandler):
             elif request.verb == "watch":
                 self._stream(self._watch(request))
             else:
-                self._send(201 if verb == "create" else 200, json.dumps(self._done(request, body)))
+                done = json.dumps(self._done(request, body))
+                if (request.verb, request.resource) in self.api.lost_answers:
+                    self.api.lost_answers.remove((request.verb, request.resource))
+                    self.close_connection = True
+                else:
+                    self._send(201 if verb == "create" else 200, done)
         except Refusal as refusal:
             self._send(refusal.code, refusal.body)
 

@@ -88,7 +88,7 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             )
     _quiet()
     try:
-        with terminated_like_interrupted():  # within, since `ray.init` sets a handler of its own
+        with terminated_like_interrupted():  # once more, since `ray.init` sets a handler of its own
             yield
     finally:
         ray.shutdown()

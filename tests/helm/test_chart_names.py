@@ -150,12 +150,17 @@ def test_names_that_yaml_takes_for_numbers_or_switches_stay_names() -> None:
 def test_another_job_is_another_run_and_the_same_one_is_none() -> None:
     name = rendered(ONCE).one("RayJob")["metadata"]["name"]
     assert re.fullmatch(r"talks-soundquarry-[0-9a-f]{10}", name)
-    unrelated = merged(ONCE, {"monitoring": {"gpuHourPrice": 2}, "networkPolicy": {"enabled": False}})
-    assert rendered(unrelated).one("RayJob")["metadata"]["name"] == name
+    for change in (
+        {"monitoring": {"pushgateway": {"url": "http://gateway:9091"}, "metricsPort": 9100}},
+        {"run": {"ttlSecondsAfterFinished": 60, "activeDeadlineSeconds": 72000, "backoffLimit": 0}},
+        {"image": {"pullPolicy": "Always", "pullSecrets": ["pull"]}},
+        {"workers": {"cpu": {"replicas": 2}}, "networkPolicy": {"enabled": False}},
+    ):
+        assert rendered(merged(ONCE, change)).one("RayJob")["metadata"]["name"] == name, change
     for change in (
         {"job": {"threshold": 0.4}},
+        {"job": {"catalog": "catalog.yaml"}, "catalog": ["rain"]},
         {"files": {"clips.csv": "uri\n"}},
         {"image": {"tag": "0.2.0"}},
-        {"workers": {"cpu": {"replicas": 2}}},
     ):
         assert rendered(merged(ONCE, change)).one("RayJob")["metadata"]["name"] != name, change

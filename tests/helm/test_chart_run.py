@@ -81,6 +81,20 @@ def test_job_catalog_and_files_arrive_as_they_were_given() -> None:
     assert yaml.safe_load(short.one("ConfigMap", "-job")["data"]["catalog.yaml"]) == ["a dog barking", "rain"]
 
 
+def test_files_and_runs_of_the_charts_own_job_bear_the_same_hash_of_it() -> None:
+    def hashes(values: dict[str, Any]) -> set[str]:
+        release = rendered(values)
+        own = [release.one("ConfigMap", "-job"), *release.all("RayJob"), release.template]
+        own += [cron["spec"]["jobTemplate"]["rayClusterSpec"]["headGroupSpec"]["template"]
+                for cron in release.all("RayCronJob")]  # fmt: skip
+        return {found["metadata"]["labels"]["soundquarry.dev/job"] for found in own}
+
+    by_kuberay = merged(NIGHTLY, {"schedule": {"kind": "RayCronJob"}})
+    assert hashes(dict(ONCE)) == hashes(dict(NIGHTLY)) == hashes(by_kuberay)
+    assert len(hashes(dict(ONCE))) == 1
+    assert hashes(merged(ONCE, {"job": {"threshold": 0.4}})) != hashes(dict(ONCE))
+
+
 def test_without_a_job_there_is_only_what_submit_needs() -> None:
     assert not [name for _, name in rendered().names if name.endswith("-job")]
     assert not rendered().all("RayJob")
@@ -115,6 +129,35 @@ def test_only_a_submitting_job_gets_a_pod(mode: str, has_pod: bool) -> None:
     assert ("submitterPodTemplate" in rendered({"run": {"submissionMode": mode}}).template["spec"]) == has_pod
 
 
+def test_a_log_that_breaks_off_now_and_then_ends_no_run() -> None:
+    assert rendered().template["spec"]["submitterConfig"] == {"backoffLimit": 20}
+    assert "submitterConfig" not in rendered({"run": {"submissionMode": "SidecarMode"}}).template["spec"]
+
+
+def test_the_pods_that_wait_for_a_run_are_moved_by_no_autoscaler_and_go_where_the_values_say() -> None:
+    values = merged(
+        NIGHTLY,
+        {
+            "models": {"kind": "existingClaim", "claim": "models", "pull": ["clapsep"]},
+            "envFrom": [{"secretRef": {"name": "bucket"}}],
+            "smallPods": {
+                "nodeSelector": {"node-pool": "steady"},
+                "tolerations": [{"key": "steady", "operator": "Exists"}],
+                "priorityClassName": "steady",
+            },
+        },
+    )
+    pods = rendered(values).pods
+    for name in ("submitter", "schedule", "models", "doctor"):
+        spec = pods[name]["spec"]
+        assert spec["nodeSelector"] == {"node-pool": "steady"}, name
+        assert spec["tolerations"] == [{"key": "steady", "operator": "Exists"}]
+        assert spec["priorityClassName"] == "steady"
+    for name in ("submitter", "schedule"):
+        assert pods[name]["metadata"]["annotations"] == pods["head"]["metadata"]["annotations"], name
+    assert container_of(pods["models"])["envFrom"] == [{"secretRef": {"name": "bucket"}}]
+
+
 def test_a_group_that_does_not_scale_has_one_size() -> None:
     (group,) = cluster_of(rendered({"workers": {"cpu": {"replicas": 3}}}))["workerGroupSpecs"]
     assert (group["groupName"], group["replicas"], group["minReplicas"], group["maxReplicas"]) == ("cpu", 3, 3, 3)
@@ -128,6 +171,7 @@ def test_groups_that_scale_have_their_bounds() -> None:
     assert (gpu["minReplicas"], gpu["maxReplicas"], gpu["idleTimeoutSeconds"]) == (0, 1, 30)
     assert cluster["enableInTreeAutoscaling"] is True
     assert cluster["autoscalerOptions"]["version"] == "v2"
+    assert cluster["autoscalerOptions"]["resources"]["limits"] == {"memory": "1Gi"}
 
 
 def test_gpus_are_limits_of_the_gpu_group_alone() -> None:
@@ -172,7 +216,10 @@ def test_models_on_a_claim_are_read_by_all_pods_and_written_by_the_one_that_pull
         assert mounts_of(release.pods[name])["/models"]["readOnly"] is True
         assert environment_of(release.pods[name])["SOUNDQUARRY_MODELS"] == "/models"
     job = release.one("Job")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert job["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+    }
     assert container_of(release.pods["models"])["args"] == ["models", "pull", "clapsep"]
     assert "readOnly" not in mounts_of(release.pods["models"])["/models"]
     assert not rendered().all("Job")

@@ -159,6 +159,21 @@ NOT_TOGETHER: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         "job.device is cuda",
         "workers.gpu.enabled=true",
     ),
+    "tokens that are turned off in passing": (
+        {"ray": {"env": {"RAY_AUTH_MODE": "disabled"}}},
+        "ray.env has RAY_AUTH_MODE, which the chart sets itself",
+        "say ray.auth instead",
+    ),
+    "a gateway by its variable": (
+        {"env": [{"name": "SOUNDQUARRY_PUSHGATEWAY", "value": "http://gateway:9091"}]},
+        "env has SOUNDQUARRY_PUSHGATEWAY, which the chart sets itself",
+        "say monitoring.pushgateway.url instead",
+    ),
+    "a variable in two places": (
+        {"ray": {"env": {"RAY_DATA_X": "1"}}, "env": [{"name": "RAY_DATA_X", "value": "2"}]},
+        "env has RAY_DATA_X, which ray.env has already",
+        "leave one of them out",
+    ),
     "a time to live for ever": ({"run": KEPT}, "run.ttlSecondsAfterFinished is 300, but", "set the one to 0"),
     "suspending what is kept": (
         {"run": {**KEPT, "ttlSecondsAfterFinished": 0, "suspend": True}},
@@ -248,3 +263,18 @@ def test_paths_on_a_mounted_volume_and_beside_the_job_are_taken() -> None:
     assert rendered(values).one("RayJob")
     beside = merged(values, {"volumeMounts": [{"name": "data", "mountPath": "/dat"}]})
     assert refusal(beside).count("no volume of the pods holds") == 2
+
+
+def test_every_variable_that_the_chart_sets_itself_is_refused_among_the_users() -> None:
+    values = {
+        "autoscaling": {"enabled": True},
+        "workers": {"gpu": {"enabled": True}},
+        "models": {"kind": "existingClaim", "claim": "models"},
+        "scratch": {"kind": "existingClaim", "claim": "scratch"},
+        "monitoring": {"pushgateway": {"url": "http://gateway:9091"}},
+    }
+    pods = rendered(values).pods.values()
+    own = {entry["name"] for pod in pods for entry in pod["spec"]["containers"][0].get("env", [])}
+    assert len(own) == 8
+    text = refusal({"env": [{"name": name, "value": "1"} for name in sorted(own)]})
+    assert text.count("which the chart sets itself") == 8

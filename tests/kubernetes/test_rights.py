@@ -11,12 +11,17 @@ from typing import Final
 
 import pytest
 from control_plane import ControlPlane
+from documented_role import documented_rights, documented_role
 from helm_release import Release, resources, served_versions
 from rendered_chart import NIGHTLY
-from server_api import MERGE, Api, RefusedError
+from server_api import MERGE, Api, RefusedError, awaited
+from soundquarry_command import soundquarry
+from tiny_kubelet import TinyKubelet
+from tiny_kuberay import TinyKubeRay
 
 pytestmark = pytest.mark.kubernetes
 
+RBAC: Final = "rbac.authorization.k8s.io"
 Right = tuple[str, str, str]
 """Verb, group, resource."""
 ANYBODYS: Final = frozenset(
@@ -74,6 +79,35 @@ def test_the_account_of_the_schedule_may_do_nothing_elsewhere(
 def test_the_account_of_head_and_workers_may_do_nothing(plane: ControlPlane, namespace: str, release: Release) -> None:
     account = plane.admin.service_account(release.fullname, namespace)
     assert rights(plane.admin, account, namespace) <= ANYBODYS
+
+
+def test_a_person_with_the_documented_role_submits_looks_and_cancels_and_may_do_nothing_else(
+    plane: ControlPlane, namespace: str, kuberay: TinyKubeRay, kubelet: TinyKubelet
+) -> None:
+    release, admin = Release(plane, namespace), plane.admin
+    release.install({"workers": {"gpu": {"enabled": True}}})  # its runs wait for a GPU
+    admin.create(documented_role(), namespace)
+    admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ada"}}, namespace)
+    subject = {"kind": "ServiceAccount", "name": "ada", "namespace": namespace}
+    bound = {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": documented_role()["metadata"]["name"]}}
+    binding = {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "metadata": {"name": "ada"}}
+    admin.create({**binding, **bound, "subjects": [subject]}, namespace)
+    ada = admin.service_account("ada", namespace)
+
+    def says(*words: str) -> str:
+        said = soundquarry(plane, namespace, *words, token=ada.token)
+        assert said.returncode == 0, said.stderr
+        return said.stdout + said.stderr
+
+    work = ("extract", "s3://archive/talks", "--catalog", "everyday", "--out", "s3://stems/talks", "--name", "talks")
+    assert "submitted talks" in says("submit", *work)
+    assert "already runs as talks" in says("submit", *work)
+    kuberay.served.add(namespace)
+    awaited(lambda: "nvidia.com/gpu" in says("jobs", "status", "talks"), "what it waits for", 120)
+    assert "talks" in says("jobs", "list")
+    says("jobs", "cancel", "talks")
+    assert "stopped" in says("jobs", "status", "talks")
+    assert rights(admin, ada, namespace) - ANYBODYS == documented_rights()
 
 
 def test_without_rbac_the_account_of_the_schedule_may_do_nothing(plane: ControlPlane, namespace: str) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +9,13 @@ import pytest
 from control_plane import ControlPlane, control_plane
 from helm_release import Release
 from server_api import Api, Object, awaited
-from tiny_kubelet import ROOT, TinyKubelet
+from soundquarry_command import Said, soundquarry
+from tiny_kubelet import TinyKubelet
 from tiny_kuberay import RAY, TinyKubeRay
 
 pytestmark = pytest.mark.kubernetes
 
 WORK: Final = ("extract", "s3://archive/talks", "--catalog", "everyday", "--out", "s3://stems/talks")
-Said = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -27,14 +24,6 @@ def release(plane: ControlPlane, namespace: str, kuberay: TinyKubeRay) -> Releas
     made = Release(plane, namespace)
     made.install({})
     return made
-
-
-def soundquarry(plane: ControlPlane, namespace: str, *arguments: str, token: str | None = None) -> Said:
-    """The command, for the holder of the token; for the administrator where there is none."""
-    config = plane.kubeconfig("user", token or plane.tokens["admin"], namespace)
-    command = [sys.executable, "-m", "workflows.cli", *arguments, "--kubernetes", "--namespace", namespace]
-    known = os.environ | {"KUBECONFIG": str(config), "COLUMNS": "300", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, timeout=120)
 
 
 def submit(release: Release, *arguments: str, token: str | None = None) -> Said:

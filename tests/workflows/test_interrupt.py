@@ -6,7 +6,9 @@ import signal
 import threading
 
 import pytest
+import typer
 
+from workflows.commands.endings import run
 from workflows.interrupt import interruptible_between_steps, terminated_like_interrupted
 
 
@@ -53,3 +55,10 @@ def test_a_termination_is_an_interruption_and_the_handler_comes_back() -> None:
     with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_command_that_is_terminated_says_so_and_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        run(lambda: signal.raise_signal(signal.SIGTERM), interrupted="go on")
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == "soundquarry: interrupted; go on\n"

@@ -10,6 +10,8 @@ from typing import Any, Final, NoReturn
 
 import typer
 
+from workflows.interrupt import terminated_like_interrupted
+
 GOES_ON: Final = "run the same command again to go on where it stopped"
 NOTHING_DONE: Final = "nothing was changed"
 STORES: Final = frozenset(
@@ -21,10 +23,11 @@ STORES: Final = frozenset(
 def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
     """The result of `work`; errors that a person can act on become one message and an exit code.
 
-    `interrupted` says what an interruption leaves behind.
+    `interrupted` says what an interruption leaves behind; SIGTERM is one as well.
     """
     try:
-        return work()
+        with terminated_like_interrupted():
+            return work()
     except KeyboardInterrupt:
         fail(f"interrupted; {interrupted}", code=130)
     except Exception as error:

@@ -50,7 +50,8 @@ def submit(
     ] = False,
     name: Annotated[str | None, typer.Option(help="name of the job; default: made of its work")] = None,
     if_running: Annotated[
-        str, typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail")
+        str,
+        typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail"),
     ] = "join",
     python: Annotated[
         str | None,
@@ -75,7 +76,8 @@ def submit(
     service = target.service(python)
     sent = run(lambda: service.submit(job, name, cast("IfRunning", if_running)))
     if sent.skipped:
-        _say(f"skipped: the same work already runs as {sent.name}")
+        what = "the schedule's run before this one goes on" if sent.other_work else "the same work already runs"
+        _say(f"skipped: {what} as {sent.name}")
         return
     _say(f"the same work already runs as {sent.name}; joined it" if sent.joined else f"submitted {sent.name}")
     if follow:

@@ -56,8 +56,10 @@ class JobFile:
 
     @cached_property
     def work(self) -> str:
-        """10 hex digits over what the job does: workflow, options, the content of the catalog and of its recordings."""
+        """10 hex digits over what the job does: workflow, options, the content of catalog, recordings and lists."""
         asked = {name: value for name, value in with_absolute_paths(self.options).items() if name not in SILENT}
+        lists = {name: _content_of(asked[name]) for name in BESIDE - {"catalog"} if name in asked}
+        asked = {**asked, **lists}
         if self.catalog is not None:
             asked["catalog"] = self.catalog.content_hash
         text = json.dumps([self.workflow, asked], sort_keys=True, ensure_ascii=False)
@@ -131,6 +133,12 @@ def _beside(path: Path, name: str, value: Any) -> Any:
         return value
     beside = path.absolute().parent / value
     return str(beside) if beside.is_file() else value
+
+
+def _content_of(name: Any) -> Any:
+    """A hash of the file of that name, so that its folder does not count; the name where there is no file here."""
+    path = Path(str(name)).expanduser()
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else name
 
 
 def _no_workflow(path: Path, found: Any) -> str:

@@ -54,6 +54,8 @@ class Submitted:
     name: str
     joined: bool = False
     skipped: bool = False
+    other_work: bool = False
+    """It was skipped for a run of the same schedule, which may do something else."""
 
 
 class JobService(Protocol):

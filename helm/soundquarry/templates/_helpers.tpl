@@ -20,9 +20,17 @@ Why 34: KubeRay allows a RayJob 47 characters, and the longest one here is <full
 {{- $name -}}
 {{- end -}}
 
-{{/* The one-shot run: named by what it is, so that an upgrade with another job makes another run, and the same one none. */}}
+{{/* What tells one job of the chart's own from another: 10 hex digits over its files. */}}
+{{- define "soundquarry.jobHash" -}}
+{{- sha256sum (include "soundquarry.jobFiles" .) | trunc 10 -}}
+{{- end -}}
+
+{{/*
+The one-shot run: named by its job and its image, so that an upgrade with another one makes another run. Whatever else an upgrade
+changes leaves a run that is under way, or over, as it is.
+*/}}
 {{- define "soundquarry.runName" -}}
-{{- $work := printf "%s\n%s" (include "soundquarry.rayJobSpec" .) (include "soundquarry.jobFiles" .) -}}
+{{- $work := printf "%s\n%s" (include "soundquarry.image" .) (include "soundquarry.jobFiles" .) -}}
 {{- printf "%s-%s" (include "soundquarry.fullname" .) (sha256sum $work | trunc 10) -}}
 {{- end -}}
 

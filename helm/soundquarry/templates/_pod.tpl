@@ -63,8 +63,9 @@ metadata:
   labels:
     {{- include "soundquarry.podLabels" (dict "root" $root "component" .component "more" .values.labels) | nindent 4 }}
     {{- if and $head (eq $root.Values.schedule.kind "RayCronJob") }}
-    {{- /* KubeRay gives the runs of a RayCronJob no labels of ours: `soundquarry jobs list` knows them by their head. */}}
+    {{- /* KubeRay gives the runs of a RayCronJob no labels of ours: `soundquarry jobs` knows them by their head. */}}
     soundquarry.dev/workflow: {{ $root.Values.job.workflow }}
+    soundquarry.dev/job: {{ include "soundquarry.jobHash" $root | quote }}
     {{- end }}
   {{- with .values.annotations }}
   annotations: {{- toYaml . | nindent 4 }}
@@ -77,9 +78,22 @@ spec:
   {{- with include "soundquarry.scheduling" .values | trim }}
   {{- . | nindent 2 }}
   {{- end }}
+  {{- if $head }}
+  terminationGracePeriodSeconds: {{ int64 .values.terminationGracePeriodSeconds }}
+  {{- end }}
   containers:
     - name: {{ .name }}
       {{- include "soundquarry.containerBasics" $root | nindent 6 }}
+      {{- if $head }}
+      lifecycle:
+        preStop:
+          exec:
+            command:
+              - /bin/sh
+              - -c
+              - |
+                {{- $root.Files.Get "scripts/end-run.sh" | trim | nindent 16 }}
+      {{- end }}
       resources: {{- include "soundquarry.rayResources" .values | nindent 8 }}
       {{- if $head }}
       ports:

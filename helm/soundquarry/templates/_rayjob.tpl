@@ -7,6 +7,7 @@ The run: what a RayJob, the template for `soundquarry submit` and a RayCronJob s
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- with .Values.job.workflow }}
 soundquarry.dev/workflow: {{ . }}
+soundquarry.dev/job: {{ include "soundquarry.jobHash" $ | quote }}
 {{- end }}
 {{- with .Values.kueue.queueName }}
 kueue.x-k8s.io/queue-name: {{ . | quote }}
@@ -42,6 +43,9 @@ ttlSecondsAfterFinished: {{ int64 . }}
 suspend: true
 {{- end }}
 {{- if eq $run.submissionMode "K8sJobMode" }}
+{{- /* Each time the stream of the log breaks costs a submitter, whose successor follows the same run; KubeRay's limit is 2. */}}
+submitterConfig:
+  backoffLimit: 20
 submitterPodTemplate: {{- include "soundquarry.submitterPod" . | nindent 2 }}
 {{- end }}
 rayClusterSpec: {{- include "soundquarry.rayCluster" . | nindent 2 }}
@@ -58,6 +62,7 @@ autoscalerOptions:
   version: v2
   upscalingMode: {{ .upscalingMode }}
   idleTimeoutSeconds: {{ int .idleTimeoutSeconds }}
+  resources: {{- toYaml .resources | nindent 4 }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
   securityContext: {{- include "soundquarry.containerSecurity" $ | nindent 4 }}
   volumeMounts:
@@ -95,11 +100,17 @@ workerGroupSpecs:
 {{- define "soundquarry.submitterPod" -}}
 metadata:
   labels: {{- include "soundquarry.podLabels" (dict "root" . "component" "submitter") | nindent 4 }}
+  {{- with .Values.smallPods.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
   serviceAccountName: {{ include "soundquarry.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   restartPolicy: Never
   {{- include "soundquarry.podBasics" . | nindent 2 }}
+  {{- with include "soundquarry.scheduling" .Values.smallPods | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
   containers:
     - name: ray-job-submitter
       {{- include "soundquarry.containerBasics" . | nindent 6 }}

@@ -91,6 +91,27 @@ def test_work_follows_the_bytes_of_recordings_and_the_place_of_relative_paths(
     assert len(set(works)) == 4
 
 
+@pytest.mark.parametrize(
+    ("workflow", "option", "rest"),
+    [
+        ("mine", "ucs_list", "sources: [s3://archive/talks]\ncatalog: everyday\nout: s3://stems/talks\n"),
+        ("evaluate", "list_csv", "root: s3://sounds\n"),
+        ("evaluate", "unseen", "list_csv: s3://sounds/list.csv\nroot: s3://sounds\n"),
+    ],
+)
+def test_work_follows_the_bytes_of_a_list_and_not_the_folder_it_lies_in(
+    tmp_path: Path, workflow: str, option: str, rest: str
+) -> None:
+    works = []
+    for folder, content in (("pod", "CatID\nANMLDog\n"), ("here", "CatID\nANMLDog\n"), ("other", "CatID\nANMLCat\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "list.csv").write_text(content)
+        (tmp_path / folder / "job.yaml").write_text(f"workflow: {workflow}\n{option}: list.csv\n{rest}")
+        works.append(read_job(tmp_path / folder / "job.yaml").work)
+    assert works[0] == works[1]
+    assert works[0] != works[2]
+
+
 def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path) -> None:
     assert "address" not in read_job(job_file, ["--address", "auto"]).options
 

@@ -21,8 +21,8 @@ TAINTS: Final = re.compile(r"taints? \{([^}]+)\}")
 ABSENT: Final = re.compile(r'(?P<kind>secret|configmap|persistentvolumeclaim)s? "(?P<name>[^"]+)" not found')
 ABSENT_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?P<name>\S+)")
 HEAD_GROUP: Final = "headgroup"
-SUBMITTER: Final = "submitter"
-"""The pod that hands a job to Ray; the chart leaves nothing of it to choose."""
+SUBMITTER: Final = "smallPods"
+"""The pod that hands a job to Ray is one of those; what it asks for is not to be chosen."""
 IS_FINE: Final = frozenset({"Completed", "ContainerCreating", "PodInitializing"})
 
 
@@ -62,7 +62,7 @@ def unschedulable(pod: Object, message: str) -> str:
 
 
 def group_of(pod: Object) -> str:
-    """Where the pod is described in the chart's values: `head`, `workers.gpu`, or `submitter`."""
+    """Where the pod is described in the chart's values: `head`, `workers.gpu`, or `smallPods`."""
     labels = pod["metadata"].get("labels") or {}
     group = labels.get("ray.io/group", "")
     if group == HEAD_GROUP or labels.get("ray.io/node-type") == "head":
@@ -98,9 +98,11 @@ def _container_troubles(pod: Object, found: dict[str, Any]) -> Iterator[str]:
     elif reason in NO_CONFIG:
         yield f"{where} cannot be made: {missing(message, pod['metadata']['namespace']) or message}"
     elif "OOMKilled" in (ended.get("reason"), before.get("reason")):
+        another = "it only shows the log, and another one takes its place"
+        raised = f"raise {group_of(pod)}.resources, and run `helm upgrade`"
         yield (
-            f"{where} was killed because it used more than its memory limit ({_memory(pod, found['name'])}): raise "
-            f"{group_of(pod)}.resources, and run `helm upgrade`"
+            f"{where} was killed because it used more than its memory limit ({_memory(pod, found['name'])}): "
+            + (another if group_of(pod) == SUBMITTER else raised)
         )
     elif reason == "CrashLoopBackOff":
         code = before.get("exitCode")
@@ -115,7 +117,7 @@ def _container_troubles(pod: Object, found: dict[str, Any]) -> Iterator[str]:
 def _lacks(pod: Object, resource: str, group: str) -> str:
     asked = _asked(pod, resource)
     if group == SUBMITTER:
-        return f"no node has {asked or 'enough'} {resource} free: add a node"
+        return f"no node has {asked or 'enough'} {resource} free: add a node, or allow others (smallPods.nodeSelector)"
     if GPU.fullmatch(resource):
         return (
             f"no node has {asked or '1'} free {resource}: add GPU nodes or wait for some, look whether the device "

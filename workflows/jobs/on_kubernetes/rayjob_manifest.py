@@ -6,10 +6,9 @@ is read here; what is submitted differs from it in the name, the labels, and the
 
 from __future__ import annotations
 
-import base64
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ import yaml
 
 from workflows.jobs.job_service import JobError
 from workflows.jobs.on_kubernetes.api import Object
-from workflows.jobs.on_kubernetes.rayjob_state import RELEASE, WORK, WORKFLOW
+from workflows.jobs.on_kubernetes.rayjob_state import JOB, RELEASE, WORK, WORKFLOW
 
 TEMPLATE_LABEL: Final = "soundquarry.dev/template"
 TEMPLATE_KEY: Final = "rayjob.yaml"
@@ -25,8 +24,6 @@ JOB_VOLUME: Final = "job"
 MOST_NAME_CHARACTERS: Final = 47
 """KubeRay's limit: it hangs suffixes of its own behind the name."""
 NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-MOST_CONFIG_MAP_BYTES: Final = 2**20
-"""Kubernetes' limit."""
 IN_THE_DRIVER: Final = frozenset({"evaluate"})
 """Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
 GPU: Final = "nvidia.com/gpu"
@@ -63,42 +60,12 @@ def rayjob(template: Template, name: str, namespace: str, workflow: str, work: s
     meta = manifest.setdefault("metadata", {})
     labels = {**(meta.get("labels") or {}), RELEASE: template.release, WORKFLOW: workflow, WORK: work}
     meta.update(name=name, namespace=namespace, labels=labels)
+    if job_map != template.job_map:
+        _forget_the_charts_job(manifest)
     _reserve(manifest["spec"], workflow)
     for volume in _job_volumes(manifest):
         volume["configMap"]["name"] = job_map
     return manifest
-
-
-def job_map(name: str, namespace: str, release: str, files: Mapping[str, bytes]) -> Object:
-    """The ConfigMap with the job's files; raises JobError where they do not fit in one."""
-    size = sum(len(content) for content in files.values())
-    if size > MOST_CONFIG_MAP_BYTES:
-        largest = max(files, key=lambda file: len(files[file]))
-        raise JobError(
-            f"the job's files have {size:,} bytes, a ConfigMap holds {MOST_CONFIG_MAP_BYTES:,} (largest: {largest}, "
-            f"{len(files[largest]):,}): put the catalog's recordings into a bucket, or shorten them"
-        )
-    data, binary = {}, {}
-    for file, content in files.items():
-        try:
-            data[file] = content.decode()
-        except UnicodeDecodeError:
-            binary[file] = base64.b64encode(content).decode()
-    labels = {"app.kubernetes.io/name": "soundquarry", RELEASE: release}
-    manifest: Object = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
-        "data": data,
-    }
-    return {**manifest, "binaryData": binary} if binary else manifest
-
-
-def files_of(config_map: Object) -> dict[str, bytes]:
-    """What a ConfigMap holds, by name."""
-    binary = config_map.get("binaryData") or {}
-    texts = {name: text.encode() for name, text in (config_map.get("data") or {}).items()}
-    return {**texts, **{name: base64.b64decode(content) for name, content in binary.items()}}
 
 
 def owned_by(job: Object) -> Object:
@@ -124,6 +91,12 @@ def check_name(name: str) -> None:
 def mounts(job: Object, config_map: str) -> bool:
     """Whether a RayJob reads its job from a ConfigMap."""
     return any(volume["configMap"]["name"] == config_map for volume in _job_volumes(job))
+
+
+def _forget_the_charts_job(manifest: Object) -> None:
+    head = manifest["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    for meta in (manifest["metadata"], head.get("metadata") or {}):
+        (meta.get("labels") or {}).pop(JOB, None)
 
 
 def _reserve(spec: Object, workflow: str) -> None:

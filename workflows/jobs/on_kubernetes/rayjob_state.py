@@ -17,8 +17,12 @@ CANCELLED: Final = "soundquarry.dev/cancelled"
 """Annotation: when somebody cancelled the job."""
 WORK: Final = "soundquarry.dev/work"
 WORKFLOW: Final = "soundquarry.dev/workflow"
+JOB: Final = "soundquarry.dev/job"
+"""Label: helm's hash of the chart's own job, where that is what it does."""
 RELEASE: Final = "app.kubernetes.io/instance"
 QUEUE: Final = "kueue.x-k8s.io/queue-name"
+BEGINNERS: Final = frozenset({"Job", "RayCronJob"})
+"""What a RayJob belongs to that a schedule began: the Job of a CronJob, or KubeRay's own kind."""
 OVER: Final = frozenset({"Complete", "Failed", "ValidationFailed"})
 BY_RAY: Final[dict[str, Progress]] = {"SUCCEEDED": "succeeded", "STOPPED": "stopped", "FAILED": "failed"}
 EXIT_CODE: Final = re.compile(r"exit code (-?\d+)")
@@ -35,6 +39,11 @@ def label(job: Object, name: str) -> str:
 def is_ours(job: Object) -> bool:
     """Whether the RayJob runs this program."""
     return bool(label(job, WORKFLOW))
+
+
+def is_by_schedule(job: Object) -> bool:
+    """Whether a schedule began the RayJob."""
+    return any(entry["kind"] in BEGINNERS for entry in job["metadata"].get("ownerReferences") or [])
 
 
 def is_over(job: Object) -> bool:

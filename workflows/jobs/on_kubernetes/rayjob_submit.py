@@ -13,12 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from operators.catalog import CatalogError
 from workflows.jobs.job_file import JobFile, JobFileError, read_job
 from workflows.jobs.job_parcel import JOB_FILE
 from workflows.jobs.job_service import IfRunning, JobError, Submitted, instead_of, name_of
 from workflows.jobs.on_kubernetes.api import KubernetesApi, Object
-from workflows.jobs.on_kubernetes.rayjob_manifest import Template, files_of, job_map, mounts, owned_by, owner, rayjob
-from workflows.jobs.on_kubernetes.rayjob_state import RELEASE, WORK, is_ours, is_over, label, progress_of, state_of
+from workflows.jobs.on_kubernetes.job_map import JobMap, files_of
+from workflows.jobs.on_kubernetes.rayjob_manifest import Template, mounts, owner, rayjob
+from workflows.jobs.on_kubernetes.rayjob_state import (
+    JOB,
+    RELEASE,
+    WORK,
+    is_by_schedule,
+    is_ours,
+    is_over,
+    label,
+    progress_of,
+    state_of,
+)
 
 TRIES: Final = 5
 """Two submits at a time may choose the same name; the later one looks again."""
@@ -35,31 +47,37 @@ class Submission:
 
     def submit(self, name: str | None, if_running: IfRunning) -> Submitted:
         """Create the RayJob, or say which one stands for it."""
-        is_charts = self._is_charts()
+        charts = self._charts_own()
         for _ in range(TRIES):
             jobs = [found for found in self.api.rayjobs() if is_ours(found)]
             taken = {found["metadata"]["name"]: found for found in jobs}
             if name in taken:
                 return self._again(taken[name], if_running)
-            live = self._live(jobs, if_running, is_charts=is_charts)
-            if live is not None:
-                return instead_of(state_of(live), if_running)
+            live = [found for found in jobs if not is_over(found)]
+            if same := next((found for found in live if self._does_the_same(found, charts)), None):
+                return self._instead_of(same, if_running)
+            if if_running == "skip" and (before := next(filter(self._is_the_one_before, live), None)):
+                return Submitted(before["metadata"]["name"], skipped=True, other_work=True)
             chosen = name or name_of(self.job, taken)
-            if self._create(chosen, is_charts=is_charts):
+            if self._create(chosen, is_charts=charts is not None):
                 return Submitted(chosen)
         raise JobError(f"others take the names {chosen} ... as fast as we find them free; submit again in a moment")
 
-    def _live(self, jobs: list[Object], if_running: IfRunning, *, is_charts: bool) -> Object | None:
-        """The RayJob that is under way and does this work. To skip, any of the release will do: runs do not overlap."""
-        for found in jobs:
-            if is_over(found):
-                continue
-            if if_running == "skip" and label(found, RELEASE) == self.template.release:
-                return found
-            unhashed = is_charts and not label(found, WORK) and mounts(found, self.template.job_map)
-            if label(found, WORK) == self.job.work or unhashed:
-                return found
-        return None
+    def _does_the_same(self, found: Object, charts: str | None) -> bool:
+        """Whether a RayJob does this work. Those of helm and KubeRay know no hash of it, but one of their files."""
+        if hashed := label(found, WORK):
+            return hashed == self.job.work
+        return bool(charts) and label(found, JOB) == charts and mounts(found, self.template.job_map)
+
+    def _is_the_one_before(self, found: Object) -> bool:
+        """Whether the schedule of this release began it: its runs do not overlap, whatever has become of the job."""
+        return is_by_schedule(found) and label(found, RELEASE) == self.template.release
+
+    def _instead_of(self, live: Object, if_running: IfRunning) -> Submitted:
+        sent = instead_of(state_of(live), if_running)
+        if sent.joined:
+            self._job_map.belongs_to(live)
+        return sent
 
     def _again(self, named: Object, if_running: IfRunning) -> Submitted:
         """The RayJob of this very name: the retry of a scheduled pod takes it up, ended or not."""
@@ -68,48 +86,68 @@ class Submission:
             if if_running == "skip":
                 return Submitted(state.name, joined=True)
             if state.is_live:
-                return instead_of(state, if_running)
+                return self._instead_of(named, if_running)
         raise JobError(
             f"there is a RayJob {state.name} already, which has other work or has ended ({progress_of(named)}): give "
             "another --name, or none"
         )
 
-    def _is_charts(self) -> bool:
-        """Whether the job is the one that the chart was installed with."""
+    def _charts_own(self) -> str | None:
+        """The hash of the chart's own job, where this one is it."""
         found = self.api.config_map(self.template.job_map)
         if found is None:
-            return False
+            return None
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files_of(found).items():
                 (Path(folder) / name).write_bytes(content)
             try:
-                return read_job(Path(folder) / JOB_FILE).work == self.job.work
-            except JobFileError:
-                return False
+                is_it = read_job(Path(folder) / JOB_FILE).work == self.job.work
+            except (JobFileError, CatalogError):
+                return None
+        return (found["metadata"].get("labels") or {}).get(JOB, "") if is_it else None
 
     def _create(self, name: str, *, is_charts: bool) -> bool:
         """Make the RayJob, and its ConfigMap before it; False where the name is taken."""
-        files = self.template.job_map if is_charts else f"{name}-job"
+        files = self.template.job_map if is_charts else self._job_map.name(name)
         manifest = rayjob(self.template, name, self.api.namespace, self.job.workflow, self.job.work, files)
         if beginner := _beginner():
             manifest["metadata"]["ownerReferences"] = [beginner]
         if is_charts:
-            return self.api.create_rayjob(manifest) is not None
-        made = job_map(files, self.api.namespace, self.template.release, self.files)
-        if self.api.create_config_map(made) is None:
-            if self.api.rayjob(name) is not None:
-                return False
-            self.api.delete_config_map(files)  # left by a submit that was killed
-            self.api.create_config_map(made)
+            return self._created(manifest) is not None
+        self._job_map.put(name)
         try:
-            created = self.api.create_rayjob(manifest)
-        except JobError:
-            self.api.delete_config_map(files)
+            created = self._created(manifest)
+        except JobError as error:
+            if _is_definite(error):
+                self._job_map.take_back(name)
             raise
         if created is None:
-            return False  # who was faster has a ConfigMap of this name too, and the same files in it
-        self.api.patch_config_map(files, owned_by(created))
+            self._job_map.take_back(name)  # unless who was faster does the same work
+            return False
+        self._job_map.belongs_to(created)
         return True
+
+    def _created(self, manifest: Object) -> Object | None:
+        """The RayJob as it was stored; None where the name is taken. A lost answer says neither: it is looked for."""
+        try:
+            return self.api.create_rayjob(manifest)
+        except JobError as error:
+            if _is_definite(error):
+                raise
+            found = self.api.rayjob(manifest["metadata"]["name"])
+            if found is None:
+                raise
+            return found if label(found, WORK) == self.job.work else None
+
+    @property
+    def _job_map(self) -> JobMap:
+        return JobMap(self.api, self.template.release, self.job.work, self.files)
+
+
+def _is_definite(error: JobError) -> bool:
+    """Whether the server has refused it: nothing was made then, and nothing will be."""
+    status = getattr(error.__cause__, "status", None)
+    return status is not None and 400 <= status < 500
 
 
 def _beginner() -> Object | None:

@@ -29,6 +29,9 @@ POLICY_DENIED: Final = re.compile(
 )
 POD_SECURITY: Final = re.compile(r'violates PodSecurity "(?P<level>[^"]+)": (?P<why>.*)', re.DOTALL)
 NO_ACCOUNT: Final = re.compile(r"error looking up service account (?P<namespace>[^/]+)/(?P<name>[^:]+): ")
+CHARTS_ACCOUNT: Final = "-submit"
+"""How the name of the account ends in whose name the chart's schedule submits."""
+ROLE_FOR_PEOPLE: Final = 'docs/kubernetes.md has all that submitting needs, under "Who may submit"'
 NO_NAMESPACE: Final = re.compile(r'namespaces "(?P<name>[^"]+)" not found')
 
 
@@ -117,9 +120,10 @@ def _not_allowed(found: dict[str, Any], namespace: str) -> str:
         subject = f"service account {name} of namespace {owner}"
     else:
         subject = user
+    made = "the chart makes it with rbac.create" if user.endswith(CHARTS_ACCOUNT) else ROLE_FOR_PEOPLE
     return (
         f"{subject} may not {found['verb']} {resource} in {where}. Ask the cluster's administrator for a Role with the "
-        f"verb {found['verb']!r} on {resource!r} there, bound to it (the chart makes one with rbac.create)"
+        f"verb {found['verb']!r} on {resource!r} there, bound to it ({made})"
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from documented_role import documented_rights, documented_role
 from kuberay_operator import KubeRay
 from kubernetes_api import EVERYTHING, KubernetesApi, Refusal, Rule
 from kubernetes_server import kubernetes_api
@@ -20,7 +22,7 @@ from rayjob_template import rayjob_template, template_map
 
 from workflows.jobs.job_file import JobFile, read_job
 from workflows.jobs.job_service import JobError, Submitted
-from workflows.jobs.on_kubernetes import pod_log, rayjob_state
+from workflows.jobs.on_kubernetes import job_map, pod_log, rayjob_state
 from workflows.jobs.on_kubernetes import watch as kubernetes_watch
 from workflows.jobs.on_kubernetes.jobs import KubernetesJobs
 from workflows.jobs.on_kubernetes.rayjob_manifest import rayjob, template_of
@@ -68,7 +70,7 @@ def service(said: list[str] | None = None, **where: Any) -> KubernetesJobs:
 
 
 def test_examples_hold() -> None:
-    assert [doctest.testmod(module).failed for module in (pod_log, rayjob_state)] == [0, 0]
+    assert [doctest.testmod(module).failed for module in (job_map, pod_log, rayjob_state)] == [0, 0, 0]
 
 
 @dataclass
@@ -187,6 +189,19 @@ def test_the_charts_own_job_needs_no_files_of_its_own(api: KubernetesApi, job: J
     assert f"{other}-job" in api.names("configmaps")
 
 
+def test_the_charts_own_job_is_known_by_its_lists_wherever_they_are_mounted(api: KubernetesApi, tmp_path: Path) -> None:
+    files = {"job.yaml": "workflow: mine\nsources: [s3://archive/talks]\ncatalog: catalog.yaml\nout: s3://stems/talks\n"
+                         "ucs_list: ucs.csv\n", "ucs.csv": "CatID\nANMLDog\n", "catalog.yaml": CATALOG}  # fmt: skip
+    api.put("configmaps", {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stems-soundquarry-job"}, "data": files,
+    })  # fmt: skip
+    (tmp_path / "mounted").mkdir()
+    for name, content in files.items():
+        (tmp_path / "mounted" / name).write_text(content)
+    service().submit(read_job(tmp_path / "mounted" / "job.yaml"), "nightly-1", "skip")
+    assert api.names("configmaps") == ["stems-soundquarry-job", "stems-soundquarry-template"]
+
+
 def test_the_same_work_is_joined_while_it_is_under_way_and_begun_anew_afterwards(
     api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path
 ) -> None:
@@ -204,28 +219,91 @@ def test_the_same_work_is_joined_while_it_is_under_way_and_begun_anew_afterwards
     assert jobs.submit(job, None, "join") == Submitted(f"{first}-2", joined=True)
 
 
-def test_the_run_that_the_chart_itself_began_is_joined(api: KubernetesApi, job: JobFile, tmp_path: Path) -> None:
-    files = {path.name: path.read_text() for path in (tmp_path / "job").iterdir()}
-    api.put("configmaps", {
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "stems-soundquarry-job"}, "data": files,
-    })  # fmt: skip
+def charts_job(api: KubernetesApi, folder: Path, digest: str) -> None:
+    """The chart's own job, as an install or an upgrade leaves it; the files are those in a folder."""
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    meta = {"name": "stems-soundquarry-job", "labels": {"soundquarry.dev/job": digest}}
+    api.put("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": files})
+
+
+@pytest.fixture(params=["helm", "KubeRay"])
+def own_run(request: pytest.FixtureRequest, api: KubernetesApi, job: JobFile, tmp_path: Path) -> str:
+    """A run of the chart's own job, which knows no hash of its work; KubeRay leaves the labels of its head alone."""
+    charts_job(api, tmp_path / "job", "aaaaaaaaaa")
     own = rayjob_template()
-    own["metadata"].update(name="stems-soundquarry-1")
-    own["metadata"]["labels"]["soundquarry.dev/workflow"] = "extract"  # helm knows no hash of the work
+    labels = {**own["metadata"]["labels"], "soundquarry.dev/workflow": "extract", "soundquarry.dev/job": "aaaaaaaaaa"}
+    if request.param == "helm":
+        own["metadata"]["labels"] = labels
+    else:
+        own["metadata"]["labels"] = {"ray.io/cronjob-name": "stems-soundquarry"}
+        own["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["metadata"] = {"labels": labels}
+    own["metadata"]["name"] = "stems-soundquarry-1"
     api.put("rayjobs", own)
-    assert service().submit(job, None, "join") == Submitted("stems-soundquarry-1", joined=True)
+    return "stems-soundquarry-1"
+
+
+def test_the_run_that_the_chart_itself_began_is_joined(own_run: str, job: JobFile, tmp_path: Path) -> None:
+    assert service().submit(job, None, "join") == Submitted(own_run, joined=True)
     assert not service().submit(job_in(tmp_path / "other", out="s3://stems/other"), None, "join").joined
 
 
-def test_a_scheduled_run_is_skipped_while_any_run_of_its_release_goes_on(
-    api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path
+def test_a_run_that_began_before_the_charts_job_was_changed_is_not_taken_for_one_of_it(
+    api: KubernetesApi, own_run: str, tmp_path: Path
+) -> None:
+    changed = job_in(tmp_path / "changed", out="s3://stems/other")
+    charts_job(api, tmp_path / "changed", "bbbbbbbbbb")
+    sent = service().submit(changed, None, "join")
+    assert sent == Submitted(f"sq-extract-{changed.work}")
+    assert service().submit(changed, None, "join") == Submitted(sent.name, joined=True)
+
+
+def test_what_is_submitted_bears_the_hash_of_the_charts_job_only_where_it_does_that(
+    api: KubernetesApi, job: JobFile, tmp_path: Path
+) -> None:
+    template = rayjob_template()
+    template["metadata"]["labels"]["soundquarry.dev/job"] = "aaaaaaaaaa"
+    head = template["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
+    head["metadata"] = {"labels": {"soundquarry.dev/job": "aaaaaaaaaa"}}
+    config_map = template_map()
+    config_map["data"]["rayjob.yaml"] = yaml.safe_dump(template)
+    made = template_of(config_map)
+    own = rayjob(made, "sq-1", "sound", "extract", job.work, made.job_map)
+    assert rayjob_state.label(own, "soundquarry.dev/job") == "aaaaaaaaaa"
+    other = rayjob(made, "sq-1", "sound", "extract", job.work, "sq-1-job")
+    assert rayjob_state.label(other, "soundquarry.dev/job") == ""
+
+
+def test_a_scheduled_run_is_skipped_while_the_one_before_goes_on_whatever_it_does(
+    api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, before = service(), job_in(tmp_path / "before", out="s3://stems/before")
+    for name, uid in (("nightly-1", "d0a1"), ("nightly-2", "d0a2")):
+        monkeypatch.setenv("JOB_NAME", name)
+        monkeypatch.setenv("JOB_UID", uid)
+        sent = jobs.submit(before if name == "nightly-1" else job, f"{name}-r", "skip")
+    assert sent == Submitted("nightly-1-r", skipped=True, other_work=True)
+    kuberay.runs("nightly-1-r")
+    kuberay.ends("nightly-1-r", "FAILED", "Job entrypoint command failed with exit code 1. No logs available.", 1)
+    assert jobs.submit(job, "nightly-2-r", "skip") == Submitted("nightly-2-r")
+
+
+def test_a_run_that_a_person_began_keeps_no_schedule_from_other_work(
+    api: KubernetesApi, job: JobFile, tmp_path: Path
 ) -> None:
     jobs = service()
-    other = jobs.submit(job_in(tmp_path / "other", out="s3://stems/other"), "by-hand", "join").name
-    assert jobs.submit(job, "nightly-1", "skip") == Submitted(other, skipped=True)
-    kuberay.runs(other)
-    kuberay.ends(other, "FAILED", "Job entrypoint command failed with exit code 1. No logs available.", 1)
+    jobs.submit(job_in(tmp_path / "other", out="s3://stems/other"), "by-hand", "join")
     assert jobs.submit(job, "nightly-1", "skip") == Submitted("nightly-1")
+    assert jobs.submit(job, "nightly-2", "skip") == Submitted("nightly-1", skipped=True)
+
+
+def test_the_schedule_of_another_release_is_another_one(
+    api: KubernetesApi, job: JobFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.put("configmaps", template_map("music", "music"))
+    monkeypatch.setenv("JOB_NAME", "nightly")
+    monkeypatch.setenv("JOB_UID", "d0a1")
+    service(release="music").submit(job_in(tmp_path / "other", out="s3://stems/other"), "music-1", "skip")
+    assert service(release="stems").submit(job, "stems-1", "skip") == Submitted("stems-1")
 
 
 def test_the_retry_of_a_scheduled_pod_takes_up_its_own_run_ended_or_not(
@@ -337,6 +415,36 @@ def test_a_scheduled_run_needs_these_rights_and_no_more(
     with pytest.raises(JobError, match="service account stems-submit of namespace media may not patch"):
         service().submit(job, "nightly-2", "skip")
         service().cancel("nightly-2")
+
+
+def test_a_person_needs_the_documented_role_and_no_more(
+    api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.rights["ada"] = [
+        Rule(*(tuple(rule[name]) for name in ("apiGroups", "resources", "verbs")))
+        for rule in documented_role()["rules"]
+    ]
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "adas", "ada")))
+    name = service().submit(job, None, "join").name
+    assert service().submit(job, None, "join").joined
+    service().cancel(name)  # nothing was begun yet
+    pod = kuberay.runs(service().submit(job, "talks", "join").name)
+    follower = Follower("talks")
+    api.say(pod, "3 of 9 units")
+    follower.reads("3 of 9 units")
+    assert [state.name for state in service().list()] == ["talks"]
+    kuberay.status("talks", startTime="2026-01-31T09:00:00Z")
+    threading.Thread(target=lambda: _play(kuberay, "talks"), daemon=True).start()
+    service().cancel("talks")
+    assert follower.ends() == 130
+    kuberay.takes(service().submit(job_in(tmp_path / "other", out="s3://stems/other"), "waits", "join").name)
+    assert service().status("waits").state == "pending"  # asks for events
+    quota = Refusal(403, "exceeded quota: runs, requested: count/rayjobs.ray.io=1, used: 1, limited: 1", "Forbidden")
+    api.refusals.append(("create", "rayjobs", quota))
+    with pytest.raises(JobError, match="the quota runs"):  # takes its files back
+        service().submit(job_in(tmp_path / "more", out="s3://stems/more"), "more", "join")
+    used = {(verb, resource) for who, verb, resource, _ in api.asked if who == "ada"}
+    assert used == {(verb, resource) for verb, _, resource in documented_rights()}
 
 
 @pytest.fixture
@@ -638,6 +746,80 @@ def test_what_was_made_for_a_refused_job_is_taken_away_again(api: KubernetesApi,
     with pytest.raises(JobError, match="the quota gpu of namespace media is used up"):
         service().submit(job, None, "join")
     assert api.names("configmaps") == ["stems-soundquarry-template"]
+
+
+BUSY = Refusal(504, "request did not complete within the allowed timeout", "Timeout")
+
+
+def files_stay(api: KubernetesApi, name: str) -> None:
+    """What the RayJob reads is there, and belongs to it."""
+    run = api.get("rayjobs", name)
+    (volume,) = run["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["volumes"]
+    files = api.get("configmaps", volume["configMap"]["name"])
+    assert "s3://archive/talks" in files["data"]["job.yaml"]
+    assert files["metadata"]["ownerReferences"][0]["uid"] == run["metadata"]["uid"]
+
+
+def test_a_create_whose_answer_is_lost_is_looked_for_and_keeps_its_files(api: KubernetesApi, job: JobFile) -> None:
+    api.lost_answers.append(("create", "rayjobs"))
+    name = service().submit(job, None, "join").name
+    assert api.lost_answers == []
+    files_stay(api, name)
+
+
+def test_a_create_that_may_yet_be_done_leaves_its_files_to_the_next_submit(api: KubernetesApi, job: JobFile) -> None:
+    api.refusals.append(("create", "rayjobs", BUSY))
+    with pytest.raises(JobError, match="the API server answers 504"):
+        service().submit(job, None, "join")
+    assert f"sq-extract-{job.work}-job" in api.names("configmaps")
+    files_stay(api, service().submit(job, None, "join").name)
+
+
+@pytest.mark.parametrize("lost", ["its owner", "all of it"])
+def test_who_joins_a_run_puts_back_what_its_files_lack(api: KubernetesApi, job: JobFile, lost: str) -> None:
+    name = service().submit(job, "talks", "join").name
+    files = f"talks-{job.work}-job"
+    if lost == "its owner":
+        orphan = api.get("configmaps", files)
+        del orphan["metadata"]["ownerReferences"]
+        api.put("configmaps", orphan)
+    else:
+        api.remove("configmaps", files)
+    assert service().submit(job, None, "join") == Submitted(name, joined=True)
+    files_stay(api, name)
+
+
+def test_files_that_are_going_with_a_deleted_rayjob_are_made_anew(api: KubernetesApi, job: JobFile) -> None:
+    name = service().submit(job, "talks", "join").name
+    going = api.get("configmaps", f"talks-{job.work}-job")
+    api.remove("rayjobs", name)
+    del going["metadata"]["uid"]
+    api.put("configmaps", going)  # the garbage collector has not been there yet
+    files_stay(api, service().submit(job, "talks", "join").name)
+
+
+def test_of_two_submits_with_one_name_and_other_work_one_is_refused_and_the_other_keeps_its_files(
+    api: KubernetesApi, job: JobFile, tmp_path: Path
+) -> None:
+    other = job_in(tmp_path / "other", out="s3://stems/other")
+    sent: list[Submitted] = []
+    errors: list[JobError] = []
+
+    def send(one: JobFile) -> None:
+        try:
+            sent.append(service().submit(one, "talks", "join"))
+        except JobError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=send, args=(one,)) for one in (job, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [entry.name for entry in sent] == ["talks"]
+    assert "there is a RayJob talks already, which has other work" in str(errors[0])
+    files_stay(api, "talks")
+    assert len(api.names("configmaps")) == 2
 
 
 def test_a_follower_who_may_not_read_events_is_told_so_and_follows(

@@ -49,8 +49,14 @@ def test_who_is_not_allowed_is_told_the_verb_the_resource_and_whom_to_ask(api: K
     api.rights["admin"] = [read, Rule(("",), ("configmaps",), ("create", "delete"))]
     assert refusal_of(job) == (
         "admin may not create rayjobs.ray.io in namespace media. Ask the cluster's administrator for a Role with the "
-        "verb 'create' on 'rayjobs.ray.io' there, bound to it (the chart makes one with rbac.create)"
+        "verb 'create' on 'rayjobs.ray.io' there, bound to it (docs/kubernetes.md has all that submitting needs, under "
+        '"Who may submit")'
     )
+    account = "system:serviceaccount:media:stems-submit"
+    forbidden = (
+        f'pods is forbidden: User "{account}" cannot list resource "pods" in API group "" in the namespace "media"'
+    )
+    assert (words_of(forbidden, "media") or "").endswith("bound to it (the chart makes it with rbac.create)")
     api.rights["admin"] = [read]
     assert refusal_of(job).startswith("admin may not create configmaps in namespace media.")
 
@@ -256,7 +262,10 @@ def test_all_reasons_of_the_scheduler_are_told_in_one_sentence(kuberay: KubeRay)
 def test_a_submitter_without_a_node_is_told(kuberay: KubeRay) -> None:
     requests = {"requests": {"cpu": "500m"}}
     kuberay.submitter("talks", unschedulable=f"{NODES}4 Insufficient cpu.", resources=requests)
-    assert message() == "pod talks-x7k2p (submitter) finds no node: no node has 500m cpu free: add a node"
+    assert message() == (
+        "pod talks-x7k2p (smallPods) finds no node: no node has 500m cpu free: add a node, or allow others "
+        "(smallPods.nodeSelector)"
+    )
 
 
 @pytest.mark.parametrize("reason", ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"])
