@@ -140,12 +140,15 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
         separators = _worth(min(workers or gpus, gpus), units, there=workers or gpus_there)
         decoders = max(1, min(cpus - 1, 4 * separators, units or cpus))
         return Placement("cuda", separators, 0.25, 1.0, 1, decoders, 0.5)
-    threads = min(MOST_THREADS, _cores_per_node())
+    cores = _cores_per_node()
+    threads = min(MOST_THREADS, cores)
     most = max(1, cpus // threads)
-    # Half of the cores are booked by separators, a quarter by decoders: decoding is the smaller part of the work, and
-    # the separators' threads use what the bookings leave.
+    # At most half of the cores are booked by separators, a thirty-second by decoders: decoding is the smaller part of the
+    # work, and the separators' threads use what the bookings leave. No booking is more than half of a node: it has to
+    # fit into one, beside a decoder, however few separators there are for all the nodes.
+    booked = 0.5 * min(cores, cpus / (workers or most))
     separators = _worth(workers or most, units, there=workers or max(1, cpus_there // threads))
-    return Placement("cpu", separators, 0.5 * cpus / (workers or most), 0.0, threads, max(1, cpus // 8), 0.25)
+    return Placement("cpu", separators, booked, 0.0, threads, max(1, cpus // 8), 0.25)
 
 
 def _most(resource: str) -> tuple[int, int]:

@@ -68,6 +68,27 @@ def test_a_head_that_only_leads_does_not_count_as_a_small_node(cluster_of: Clust
     assert placement("cpu", None, 1).separators == 1
 
 
+@pytest.mark.parametrize(("nodes", "cores"), [(1, 1), (1, 16), (3, 2), (4, 16), (10, 8)])
+@pytest.mark.parametrize("workers", [1, 2, 4, 40, None])
+def test_every_separator_fits_into_a_node_beside_the_decoders(
+    cluster_of: Cluster, nodes: int, cores: int, workers: int | None
+) -> None:
+    cluster_of([{"CPU": float(cores)}] * nodes)
+    where = placement("cpu", workers, 1000)
+    assert where.separators == (workers or nodes * -(-cores // 8))
+    assert where.separator_cpus <= cores / 2
+    free = [float(cores)] * nodes
+    for booked in [where.decoder_cpus] * where.decoders + [where.separator_cpus] * where.separators:
+        roomiest = free.index(max(free))
+        assert free[roomiest] >= booked
+        free[roomiest] -= booked
+
+
+def test_of_nodes_of_several_sizes_the_smallest_decides_what_is_booked(cluster_of: Cluster) -> None:
+    cluster_of([{}, {"CPU": 4.0}, {"CPU": 16.0}])
+    assert [placement("cpu", workers, 1000).separator_cpus for workers in (1, 5, 20)] == [2.0, 2.0, 0.5]
+
+
 def test_what_a_cluster_lacks_is_said(cluster_of: Cluster) -> None:
     cluster_of([{"CPU": 8.0}])
     with pytest.raises(ClusterError, match="SOUNDQUARRY_MAX_GPUS tells how many"):
