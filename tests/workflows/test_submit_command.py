@@ -64,6 +64,18 @@ def test_what_is_wrong_is_said_before_the_cluster_is_asked(arguments: list[str],
     assert said in " ".join(done.stderr.replace("│", " ").split())
 
 
+@pytest.mark.parametrize("name", ["", "a/b c", "../version", "Nightly", "-a", "a-", "ü", "a" * 64])
+@pytest.mark.parametrize("command", [["jobs", "status"], ["jobs", "logs"], ["jobs", "cancel"], ["submit", "extract"]])
+def test_a_name_that_no_job_can_have_is_wrong_use_before_the_cluster_is_asked(
+    command: list[str], name: str, nobody: str
+) -> None:
+    asked = [*PLACES, f"--name={name}"] if command[0] == "submit" else ["--", name]
+    done = soundquarry(*command, "--address", nobody, *asked)
+    assert done.exit_code == 2, done.output
+    assert "is no name of a job: give at most 63 characters a-z, 0-9 and -" in done.stderr
+    assert "Ray" not in done.stderr
+
+
 def test_paths_that_only_this_machine_may_know_are_told_of(nobody: str, tmp_path: Path) -> None:
     done = soundquarry("submit", "extract", str(tmp_path), *PLACES[1:3], "--out", str(tmp_path), "--address", nobody)
     assert done.exit_code == 1

@@ -19,7 +19,17 @@ jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: lis
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 """Options that a command does not know belong to the workflow."""
 
-JobName = Annotated[str, typer.Argument(metavar="NAME", help="a job's name, see `soundquarry jobs list`")]
+
+def _name(given: str) -> str:
+    """A job's name. Ends the command where no job can be called so."""
+    from workflows.jobs.job_name import wrong_name
+
+    if said := wrong_name(given):
+        wrong_use(said)
+    return given
+
+
+JobName = Annotated[str, typer.Argument(metavar="NAME", parser=_name, help="a job's name, see `soundquarry jobs list`")]
 
 
 def run_file(
@@ -48,7 +58,10 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="show its log until it ends, and end with its exit code")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="name of the job; default: made of its work")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", parser=_name, help="name of the job: a-z, 0-9 and -; default: made of its work"),
+    ] = None,
     if_running: Annotated[
         str, typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail")
     ] = "join",
