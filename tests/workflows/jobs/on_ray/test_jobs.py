@@ -9,7 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, get_ident
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +23,7 @@ from small_model import save_small
 from operators.verification import verify_dataset
 from workflows.jobs.job_file import JobFile, job_of
 from workflows.jobs.job_service import JobError, Submitted
+from workflows.jobs.on_ray.client import last_words
 from workflows.jobs.on_ray.jobs import RayJobs
 
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
@@ -118,6 +122,32 @@ def test_a_name_that_is_unknown_is_an_error(head: RayHead, service: RayJobs) -> 
     for ask in (service.status, service.cancel, lambda name: next(service.logs(name, follow=True))):
         with pytest.raises(JobError, match=f"the head at {head.url} knows no job nobody"):
             ask("nobody")
+
+
+def test_two_submits_of_the_same_work_at_once_are_one_job(head: RayHead, media: Path, tmp_path: Path) -> None:
+    job, both_have_looked, looked = long_job(media, tmp_path / "out"), Barrier(2), set()
+
+    class Simultaneous(RayJobs):
+        def _all(self) -> Any:
+            found = super()._all()
+            if get_ident() not in looked:
+                looked.add(get_ident())
+                both_have_looked.wait(timeout=60)
+            return found
+
+    with ThreadPoolExecutor(2) as threads:
+        sent = list(threads.map(lambda _: Simultaneous(head.url).submit(job, None, "join"), range(2)))
+    name = f"sq-extract-{job.work}"
+    assert sorted(sent, key=lambda one: one.joined) == [Submitted(name), Submitted(name, joined=True)]
+    service = RayJobs(head.url)
+    assert [row.name for row in service.list() if row.is_live] == [name]
+    service.cancel(name)
+
+
+def test_the_reason_of_a_head_is_the_last_line_with_a_word_in_it() -> None:
+    text = "Traceback (most recent call last):\n  File ...\nValueError: there is no room.\n.\n\n"
+    assert last_words(text) == "ValueError: there is no room."
+    assert last_words("\n.\n") == "no reason was told"
 
 
 def test_the_same_work_is_joined_goes_on_after_it_was_cancelled_and_a_killed_driver_is_told_of(
