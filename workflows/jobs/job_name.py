@@ -19,4 +19,6 @@ def wrong_name(name: str) -> str:
     if len(name) <= MOST_CHARACTERS and NAME.fullmatch(name):
         return ""
     shown = repr(name if len(name) <= MOST_CHARACTERS else f"{name[:MOST_CHARACTERS]}...")
-    return f"{shown} is no name of a job: give at most {MOST_CHARACTERS} characters a-z, 0-9 and -, with no - at either end"
+    return (
+        f"{shown} is no name of a job: give at most {MOST_CHARACTERS} characters a-z, 0-9 and -, with no - at the ends"
+    )

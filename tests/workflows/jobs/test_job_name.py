@@ -22,7 +22,7 @@ def test_a_label_of_the_dns_is_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b", "A", "-a", "a-", "a\n", "a" * 64])
 def test_anything_else_is_told_with_what_may_be(name: str) -> None:
-    assert wrong_name(name).endswith("with no - at either end")
+    assert wrong_name(name).endswith("with no - at the ends")
 
 
 def test_a_name_without_end_is_not_repeated_to_its_end() -> None:
