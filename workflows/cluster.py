@@ -69,6 +69,19 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    with terminated_like_interrupted() as set_up_again:
+        _connect(address)
+        set_up_again()  # `ray.init` has set a handler of its own
+        _quiet()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
     if address:
         ray.init(
             address=address,
@@ -76,22 +89,16 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             logging_level=logging.WARNING,
             runtime_env={"env_vars": worker_environment()},
         )
-    else:
-        with _quiet_stderr():
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=LOCAL_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": worker_environment()},
-            )
-    _quiet()
-    try:
-        with terminated_like_interrupted():  # within, since `ray.init` sets a handler of its own
-            yield
-    finally:
-        ray.shutdown()
+        return
+    with _quiet_stderr():
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=LOCAL_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": worker_environment()},
+        )
 
 
 @contextlib.contextmanager
@@ -143,9 +150,9 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
     cores = _cores_per_node()
     threads = min(MOST_THREADS, cores)
     most = max(1, cpus // threads)
-    # At most half of the cores are booked by separators, a thirty-second by decoders: decoding is the smaller part of the
-    # work, and the separators' threads use what the bookings leave. No booking is more than half of a node: it has to
-    # fit into one, beside a decoder, however few separators there are for all the nodes.
+    # At most half of the cores are booked by separators, a thirty-second by decoders: decoding is the smaller part of
+    # the work, and the separators' threads use what the bookings leave. No booking is more than half of a node: it has
+    # to fit into one, beside a decoder, however few separators there are for all the nodes.
     booked = 0.5 * min(cores, cpus / (workers or most))
     separators = _worth(workers or most, units, there=workers or max(1, cpus_there // threads))
     return Placement("cpu", separators, booked, 0.0, threads, max(1, cpus // 8), 0.25)

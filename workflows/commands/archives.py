@@ -191,6 +191,7 @@ def _separate(job: Any, monitoring: Any, as_json: bool) -> Any:
     from rich.console import Console
 
     from workflows.extract import extract as run_extract
+    from workflows.interrupt import terminated_like_interrupted
     from workflows.monitoring import monitored
     from workflows.progress import JsonProgress, TextProgress
     from workflows.reports.report import report as write_report
@@ -198,7 +199,8 @@ def _separate(job: Any, monitoring: Any, as_json: bool) -> Any:
     console = Console(stderr=as_json)
     # Ray tells of lost nodes on standard output, between the lines that are read by programs.
     spoken = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with monitored(JsonProgress() if as_json else TextProgress(console), monitoring) as progress:
+    told = monitored(JsonProgress() if as_json else TextProgress(console), monitoring)
+    with terminated_like_interrupted(), told as progress:
         with spoken:
             summary = run_extract(job, progress)
         page = write_report(job.out)
