@@ -30,7 +30,7 @@ def push(address: str, job: str, metrics: RunMetrics, *, succeeded: bool) -> boo
         try:
             pushadd_to_gateway(address, job, registry, timeout=ANSWER_SECONDS)
             return True
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             if pause_seconds is None:
                 print(
                     f"soundquarry: the Pushgateway at {address} was not told how the run ended ({error}); the run "

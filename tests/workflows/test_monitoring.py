@@ -116,6 +116,15 @@ def test_a_gateway_that_is_away_is_a_warning(
     assert "Connection refused" in said
 
 
+def test_an_address_that_cannot_be_called_does_not_end_a_run_that_went_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pushing, "PAUSES_SECONDS", ())
+    for address in ("http://a..b:9091", "http://[oops", "http://gateway:port"):
+        run(address, RECEIPT)
+        assert f"the Pushgateway at {address} was not told" in capsys.readouterr().err
+
+
 def test_a_gateway_that_comes_back_in_time_is_told(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
