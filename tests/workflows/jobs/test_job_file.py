@@ -66,6 +66,8 @@ def test_work_is_what_is_done_and_not_how_it_is_told(job_file: Path) -> None:
     work = read_job(job_file).work
     assert read_job(job_file, ["--json"]).work == work
     assert read_job(job_file, ["--unit-seconds", "600"]).work == work  # the default, spelled out
+    for how in (["--workers", "4"], ["--device", "cuda"], ["--max-gpu-hours", "2"], ["--out", "s3://stems/talks/"]):
+        assert read_job(job_file, how).work == work
     assert read_job(job_file, ["--threshold", "0.41"]).work != work
     job_file.write_text(JOB.replace("extract", "mine"))
     assert read_job(job_file).work != work
@@ -91,8 +93,25 @@ def test_work_follows_the_bytes_of_recordings_and_the_place_of_relative_paths(
     assert len(set(works)) == 4
 
 
-def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path) -> None:
+def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "address" not in read_job(job_file, ["--address", "auto"]).options
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_JOB", "of the environment")
+    assert "metrics_job" not in read_job(job_file).options
+
+
+def test_what_a_file_says_wins_over_the_environment_of_who_submits_and_of_who_runs(
+    job_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"pushgateway": "http://of-the-file:9091", "metrics_port": 9000, "metrics_job": "soundquarry"}
+    job_file.write_text(JOB + "".join(f"{name}: {value}\n" for name, value in said.items()))
+    monkeypatch.setenv("SOUNDQUARRY_PUSHGATEWAY", "http://of-the-environment:9091")
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_PORT", "7")
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_JOB", "of the environment")
+    job = read_job(job_file)
+    assert said.items() <= job.options.items()
+    assert said.items() <= context_of(job).params.items()
+    job_file.write_text(JOB)
+    assert context_of(read_job(job_file)).params["metrics_port"] == 7
 
 
 @pytest.mark.parametrize(
