@@ -56,6 +56,10 @@ def test_where_a_job_goes_has_to_be_said_once(where: list[str], said: str) -> No
         (["extract", *PLACES, "--no-gate", "--gate-threshold", "0.1"], "give one of them"),
         (["mine", *PLACES, "--catalog", "evryday"], "did you mean 'everyday'?"),
         (["extract", "s3://archive"], "Missing option '--catalog'"),
+        (["evaluate", "s3://b/list.csv", "--root", "."], "s3://b/list.csv is a URL, and only paths are read here"),
+        (["evaluate", "list.csv", "--root", "s3://b"], "s3://b is a URL, and only paths are read here"),
+        (["extract", *PLACES, "--metrics-port", "99999"], "give a number from 1 to 65535"),
+        (["extract", *PLACES, "--model", "minni"], "did you mean mini?"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_cluster_is_asked(arguments: list[str], said: str, nobody: str) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from workflows.commands.endings import wrong_use
-from workflows.commands.web_address import without_user, wrong_address
 
 DEVICES: Final = ("auto", "cpu", "cuda")
 UNIT_SECONDS: Final = (1.0, 600.0)
 FEWEST_WORKERS: Final = 1
+PORTS: Final = (1, 65_535)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
 ModelName = Annotated[
@@ -87,20 +87,6 @@ MetricsJob = Annotated[
     str,
     typer.Option("--metrics-job", envvar="SOUNDQUARRY_METRICS_JOB", help="job label of what the Pushgateway is told"),
 ]
-
-
-def check_monitoring(metrics_port: int | None, pushgateway: str | None) -> None:
-    """Ends the command for a port that there is not, or an address that is none."""
-    if metrics_port is not None and not 1 <= metrics_port <= 65_535:
-        wrong_use(f"--metrics-port is {metrics_port}; give a number from 1 to 65535")
-    if pushgateway is not None and (said := wrong_address(pushgateway) or _with_user(pushgateway)):
-        wrong_use(
-            f"--pushgateway is {without_user(pushgateway)!r}: {said}; give an address such as http://pushgateway:9091"
-        )
-
-
-def _with_user(address: str) -> str:
-    return "a user and a password would be shown to whoever reads the log" if "@" in address else ""
 
 
 def check_device(device: str) -> None:
