@@ -23,6 +23,8 @@ UNITS_WORTH_A_NODE: Final = 10
 MODELS_FOLDER: Final = "SOUNDQUARRY_MODELS"
 CLUSTER_MAXIMUM: Final = {"CPU": "SOUNDQUARRY_MAX_CPUS", "GPU": "SOUNDQUARRY_MAX_GPUS"}
 """What an autoscaling cluster may grow to. Ray's own autoscaler does not tell the driver; the chart does."""
+NODE_CORES: Final = "SOUNDQUARRY_NODE_CPUS"
+"""Cores of the smallest node that such a cluster may start, so that sizes do not depend on which of them are there."""
 WORKER_ENVIRONMENT: Final = {
     # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -163,10 +165,15 @@ def _most(resource: str) -> tuple[int, int]:
     import ray
 
     there = int(ray.cluster_resources().get(resource, 0))
-    told = os.environ.get(CLUSTER_MAXIMUM[resource], "0")
+    return max(there, _told(CLUSTER_MAXIMUM[resource])), there
+
+
+def _told(name: str) -> int:
+    """A whole number of the environment; 0 where it says none."""
+    told = os.environ.get(name, "0")
     if not told.isdecimal():
-        raise ClusterError(f"{CLUSTER_MAXIMUM[resource]} is {told!r}; give a whole number, or leave it out")
-    return max(there, int(told)), there
+        raise ClusterError(f"{name} is {told!r}; give a whole number, or leave it out")
+    return int(told)
 
 
 def _worth(most: int, units: int | None, there: int) -> int:
@@ -232,7 +239,8 @@ def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
 
 
 def _cores_per_node() -> int:
+    """Cores of the smallest node, those yet to come included; one where nobody knows."""
     import ray
 
     cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return min((count for count in cores if count), default=1)  # a head that only leads has none
+    return min((count for count in (*cores, _told(NODE_CORES)) if count), default=1)  # a head that only leads has none

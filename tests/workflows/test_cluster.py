@@ -34,6 +34,7 @@ def cluster_of(monkeypatch: pytest.MonkeyPatch) -> Cluster:
             total.update(node)
         monkeypatch.setattr(ray, "cluster_resources", lambda: dict(total))
         monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
+        monkeypatch.delenv("SOUNDQUARRY_NODE_CPUS", raising=False)
         for name in ("CPU", "GPU"):
             monkeypatch.delenv(f"SOUNDQUARRY_MAX_{name}S", raising=False)
         for name, value in maximum.items():
@@ -87,6 +88,22 @@ def test_every_separator_fits_into_a_node_beside_the_decoders(
 def test_of_nodes_of_several_sizes_the_smallest_decides_what_is_booked(cluster_of: Cluster) -> None:
     cluster_of([{}, {"CPU": 4.0}, {"CPU": 16.0}])
     assert [placement("cpu", workers, 1000).separator_cpus for workers in (1, 5, 20)] == [2.0, 2.0, 0.5]
+
+
+def test_sizes_do_not_depend_on_which_nodes_are_there_already(
+    cluster_of: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for there in ([{}], [{}, {"CPU": 4.0}], [{}, *[{"CPU": 4.0}] * 4]):
+        cluster_of(there, CPUS="16")
+        monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "4")
+        sizes = [placement("cpu", workers, 400) for workers in (None, 1, 3)]
+        found.append([(where.separators, where.separator_cpus, where.threads) for where in sizes])
+    assert found[0] == [(4, 2.0, 4), (1, 2.0, 4), (3, 2.0, 4)]
+    assert found[0] == found[1] == found[2]
+    monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "four")
+    with pytest.raises(ClusterError, match="SOUNDQUARRY_NODE_CPUS is 'four'"):
+        placement("cpu")
 
 
 def test_what_a_cluster_lacks_is_said(cluster_of: Cluster) -> None:
@@ -168,6 +185,7 @@ def test_a_cluster_that_grows_from_nothing_starts_as_many_nodes_as_separators(
     archive: Path, tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: Any, nodes: int
 ) -> None:
     monkeypatch.setenv("SOUNDQUARRY_MAX_CPUS", "4")
+    monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "2")
     with growing_cluster(short_folder, {"CPU": 2}, most=4) as address:
         run = start(archive, tmp_path / "out", address, "--device", "cpu", *workers)
         most, lines = 0, []
