@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import place
+from workflows.cluster_address import JOBS, OURS, wrong_cluster
 from workflows.interrupt import terminated_like_interrupted
 
 LOCAL_STORE_BYTES: Final = 1536 * 2**20
@@ -81,26 +82,35 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
             ray.shutdown()
 
 
+def check_cluster(address: str | None) -> None:
+    """Raises ClusterError when there is no cluster to join at `address` or in RAY_ADDRESS."""
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address and (said := wrong_cluster(address)):
+        raise ClusterError(said)
+
+
 def _connect(address: str | None) -> None:
     import ray
 
     if address:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            runtime_env={"env_vars": worker_environment()},
-        )
-        return
-    with _quiet_stderr():
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=LOCAL_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": worker_environment()},
-        )
+        here = {"address": address, "logging_level": logging.WARNING}
+    else:
+        here = {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": LOCAL_STORE_BYTES,
+            "logging_level": logging.ERROR,
+        }
+    try:
+        with _quiet_stderr():
+            ray.init(**here, log_to_driver=False, runtime_env={"env_vars": worker_environment()})
+    except Exception as error:  # of many kinds, Exception itself among them
+        where = f"the Ray cluster at {address} cannot be joined" if address else "Ray does not start on this machine"
+        said = str(error).strip().partition("\n")[0]
+        raise ClusterError(
+            f"{where} ({type(error).__name__}: {said}); "
+            + (f"{OURS}; {JOBS}" if address else "see whether it has room")
+        ) from error
 
 
 @contextlib.contextmanager

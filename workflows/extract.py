@@ -28,7 +28,7 @@ from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.ucs import check_categories
 from operators.whole_file import sweep_temporary
-from workflows.cluster import Placement, check_model, check_output, placement, ray_cluster
+from workflows.cluster import Placement, check_cluster, check_model, check_output, placement, ray_cluster
 from workflows.gpu_meter import GpuMeter
 from workflows.planning import plan_run
 from workflows.progress import Progress, Tally
@@ -83,6 +83,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     """Run the job. Raises for what is wrong with the job as a whole, before the first byte is decoded."""
     began = time.monotonic()
     require_programs()
+    check_cluster(job.address)
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
     model.separator.precision(job.settings.precision, "cpu")  # raises for what no device can
     if job.ucs_list is not None:

@@ -56,6 +56,7 @@ def in_words(address: str) -> Iterator[None]:
     """Turns what Ray's client raises into JobErrors."""
     import aiohttp
     import requests
+    import urllib3
     from ray.exceptions import AuthenticationError
 
     try:
@@ -75,6 +76,8 @@ def in_words(address: str) -> Iterator[None]:
             "dashboard, 8265), whether the head runs, and whether it runs with its dashboard (ray[default], "
             "--include-dashboard=true)"
         ) from error
+    except (ValueError, TypeError, urllib3.exceptions.HTTPError) as error:
+        raise JobError(f"{address} cannot be asked ({type(error).__name__}: {error}): check the address") from error
     except RuntimeError as error:
         if "Version check returned 404" in str(error):
             raise JobError(f"what answers at {address} is no Ray head, or one without ray[default]") from error
