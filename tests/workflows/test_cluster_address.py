@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from file_server import serving
 from typer.testing import CliRunner
 
 from workflows.cli import app
+from workflows.cluster import ray_cluster
 from workflows.cluster_address import wrong_cluster
 
 
@@ -38,9 +40,14 @@ def test_nobody_at_an_address_is_told_within_seconds(nobody: str) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_what_answers_is_left_to_ray() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        assert wrong_cluster(f"127.0.0.1:{server.getsockname()[1]}") == ""
+def test_what_is_no_cluster_is_told_apart_from_one_that_is_there() -> None:
+    import ray
+
+    with serving({}) as server:
+        said = wrong_cluster(server.url.removeprefix("http://"))
+    assert "(something else does): check that its head runs" in said
+    with ray_cluster():
+        assert wrong_cluster(ray.get_runtime_context().gcs_address) == ""
     assert wrong_cluster("auto") == wrong_cluster("local") == ""
 
 
