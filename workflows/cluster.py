@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,8 @@ MOST_THREADS: Final = 8
 """Threads of one separating actor on a CPU; beyond that, further actors. Our choice, not measured."""
 UNITS_WORTH_A_NODE: Final = 10
 """A separator that a node has to be started for wants so many units: the node takes minutes to come. Our choice."""
+ANSWER_SECONDS: Final = 120.0
+"""For what is asked of all nodes at once: a worker has to start there, and to read the checkpoint. Our choice."""
 MODELS_FOLDER: Final = "SOUNDQUARRY_MODELS"
 CLUSTER_MAXIMUM: Final = {"CPU": "SOUNDQUARRY_MAX_CPUS", "GPU": "SOUNDQUARRY_MAX_GPUS"}
 """What an autoscaling cluster may grow to. Ray's own autoscaler does not tell the driver; the chart does."""
@@ -232,20 +235,27 @@ def _signature_here(name_or_path: str) -> str:
 
 
 def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
-    """What a function says on every node, by its address; nothing where there is only one node."""
+    """What a function says on every node, by its address; nothing where there is only one node. A node that is lost, or
+    does not answer in time, is left out: what would have run there runs elsewhere."""
     import ray
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if len(nodes) < 2:
         return {}
     remote = ray.remote(num_cpus=0, max_retries=0)(question)
-    answers = [
-        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(argument)
+    asked = {
+        f"{node['NodeManagerAddress']} {node['NodeID'][:6]}": remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(argument)
         for node in nodes
-    ]
-    addresses = [f"{node['NodeManagerAddress']} {node['NodeID'][:6]}" for node in nodes]
-    return dict(zip(addresses, ray.get(answers), strict=True))
+    }
+    gives_up, answers = time.monotonic() + ANSWER_SECONDS, {}
+    for address, answer in asked.items():
+        with contextlib.suppress(RayError):  # lost with its node; GetTimeoutError is one, too
+            answers[address] = ray.get(answer, timeout=max(0.0, gives_up - time.monotonic()))
+    return answers
 
 
 def _cores_per_node() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from growing_cluster import growing_cluster
 from made_media import chirp, encode
 
 from operators.verification import verify_dataset
+from workflows import cluster
 from workflows.cluster import ClusterError, placement
 
 Cluster = Callable[..., None]
@@ -116,6 +118,16 @@ def test_what_a_cluster_lacks_is_said(cluster_of: Cluster) -> None:
     cluster_of([{"CPU": 8.0}], GPUS="many")
     with pytest.raises(ClusterError, match="SOUNDQUARRY_MAX_GPUS is 'many'"):
         placement("auto")
+
+
+def test_a_node_that_is_lost_while_it_is_asked_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    with cluster.ray_cluster():
+        (here,) = ray.nodes()
+        monkeypatch.setattr(ray, "nodes", lambda: [here | {"NodeID": "ab" * 28}, here])
+        answers = cluster._ask_nodes(os.path.exists, "/")
+    assert answers == {f"{here['NodeManagerAddress']} {here['NodeID'][:6]}": True}
 
 
 @pytest.fixture(scope="module")
