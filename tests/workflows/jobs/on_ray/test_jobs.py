@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 from made_media import chirp, encode
 from ray_head import RayHead, ray_head
 from small_model import save_small
@@ -98,7 +99,7 @@ def test_a_job_is_followed_to_its_end_and_its_stems_are_there(head: RayHead, med
 
 
 def test_a_job_that_fails_ends_with_its_own_exit_code_and_its_own_words(
-    head: RayHead, service: RayJobs, media: Path, tmp_path: Path
+    head: RayHead, service: RayJobs, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = submit(head, "extract", *options(media, tmp_path / "out", source="gone.wav"), "--follow", "--name", "gone")
     assert done.returncode == 2, done.stdout + done.stderr
@@ -109,6 +110,16 @@ def test_a_job_that_fails_ends_with_its_own_exit_code_and_its_own_words(
     again = submit(head, "extract", *options(media, tmp_path / "out"), "--name", "gone")
     assert again.returncode == 1
     assert "there is a job gone already, which has other work or has ended (failed)" in again.stderr
+
+    fails, asked = iter([True, True]), service._client.get_job_logs
+
+    def away_at_first(name: str) -> Any:
+        if next(fails, False):
+            raise requests.ConnectionError("the head is on its way back")
+        return asked(name)
+
+    monkeypatch.setattr(service._client, "get_job_logs", away_at_first)
+    assert "gone.wav" in "".join(service.logs("gone", follow=True))
 
 
 def test_a_head_without_our_python_says_how_to_name_one(service: RayJobs, media: Path, tmp_path: Path) -> None:
