@@ -59,6 +59,8 @@ def test_where_a_job_goes_has_to_be_said_once(where: list[str], said: str) -> No
         (["extract", *PLACES, "--no-gate", "--gate-threshold", "0.1"], "give one of them"),
         (["mine", *PLACES, "--catalog", "evryday"], "did you mean 'everyday'?"),
         (["extract", "s3://archive"], "Missing option '--catalog'"),
+        (["--threshold", "0.4", "extract", *PLACES], "--threshold is an option of a workflow, and comes after it"),
+        (["--no-gate", "job.yaml"], "--no-gate is an option of a workflow, and comes after it"),
         (["evaluate", "s3://b/list.csv", "--root", "."], "s3://b/list.csv is a URL, and only paths are read here"),
         (["evaluate", "list.csv", "--root", "s3://b"], "s3://b is a URL, and only paths are read here"),
         (["extract", *PLACES, "--metrics-port", "99999"], "give a number from 1 to 65535"),

@@ -39,6 +39,7 @@ def run_file(
     """Run a job file here. Options given after it win over it: soundquarry run JOB.yaml --threshold 0.4"""
     from workflows.jobs.job_file import context_of, read_job
 
+    _check_order(str(job), "soundquarry run JOB.yaml --threshold 0.4")
     asked = run(lambda: read_job(job, context.args))
     with context_of(asked, context.args) as command:
         command.command.invoke(command)
@@ -82,6 +83,7 @@ def submit(
     if if_running not in IF_RUNNING:
         wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
     given = context.args
+    _check_order(what, "soundquarry submit extract SOURCES ... --threshold 0.4")
     job = run(lambda: job_of(what, given) if what in WORKFLOWS else read_job(Path(what), given))
     for warning in run(lambda: parcel(job)).warnings:
         _say(f"warning: {warning}")
@@ -162,6 +164,12 @@ def cancel(
     before = run(lambda: service.status(name))
     run(lambda: service.cancel(name))
     _say(f"{name} is cancelled" if before.is_live else f"{name} had ended already: {before.state}")
+
+
+def _check_order(what: str, example: str) -> None:
+    """Ends the command where an option of a workflow stands before it: what it means is known only behind it."""
+    if what.startswith("-"):
+        wrong_use(f"{what} is an option of a workflow, and comes after it: {example}")
 
 
 def _follow(service: JobService, name: str, target: JobTarget) -> int:

@@ -120,6 +120,8 @@ def _read(path: Path) -> dict[str, Any]:
         close = difflib.get_close_matches(str(path), WORKFLOWS, n=1)
         hint = f"did you mean the workflow {close[0]!r}? " if close else ""
         raise JobFileError(f"no job file at {path}: {hint}give a YAML file, see `soundquarry run --help`") from None
+    except IsADirectoryError:
+        raise JobFileError(f"{path} is a folder: give the YAML file of a job") from None
     except UnicodeDecodeError:
         raise JobFileError(f"{path}: this is not UTF-8 text: give a job file in YAML") from None
     except YamlError as error:

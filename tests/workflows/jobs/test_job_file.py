@@ -144,6 +144,9 @@ def test_what_cannot_be_a_job_is_explained(job_file: Path, text: str, said: str)
 def test_a_file_that_is_not_there_or_is_no_text_is_explained(tmp_path: Path) -> None:
     with pytest.raises(JobFileError, match=r"no job file at extrac: did you mean the workflow 'extract'\?"):
         read_job(Path("extrac"))
+    (tmp_path / "dir.yaml").mkdir()
+    with pytest.raises(JobFileError, match=r"dir\.yaml is a folder: give the YAML file of a job"):
+        read_job(tmp_path / "dir.yaml")
     (tmp_path / "job.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(JobFileError, match="this is not UTF-8 text"):
         read_job(tmp_path / "job.yaml")
@@ -193,3 +196,12 @@ def test_a_job_is_understood_without_torch_and_ray(job_file: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_option_before_the_file_is_told_to_come_after_it(job_file: Path) -> None:
+    done = CliRunner().invoke(app, ["run", "--threshold", "0.4", str(job_file)])
+    assert done.exit_code == 2
+    assert "--threshold is an option of a workflow, and comes after it: soundquarry run JOB.yaml" in done.stderr
+    done = CliRunner().invoke(app, ["run", str(job_file.parent)])
+    assert done.exit_code == 2
+    assert "is a folder: give the YAML file of a job" in done.stderr
