@@ -30,6 +30,9 @@ MOST_CONFIG_MAP_BYTES: Final = 2**20
 IN_THE_DRIVER: Final = frozenset({"evaluate"})
 """Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
 GPU: Final = "nvidia.com/gpu"
+METRICS_JOB: Final = "SOUNDQUARRY_METRICS_JOB"
+SUBMITTED: Final = "-adhoc"
+"""Behind the job that the chart's own run is to the Pushgateway; the chart's alerts know both."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ def rayjob(template: Template, name: str, namespace: str, workflow: str, work: s
     meta = manifest.setdefault("metadata", {})
     labels = {**(meta.get("labels") or {}), RELEASE: template.release, WORKFLOW: workflow, WORK: work}
     meta.update(name=name, namespace=namespace, labels=labels)
+    if job_map != template.job_map:
+        _tell_apart(manifest["spec"])
     _reserve(manifest["spec"], workflow)
     for volume in _job_volumes(manifest):
         volume["configMap"]["name"] = job_map
@@ -124,6 +129,14 @@ def check_name(name: str) -> None:
 def mounts(job: Object, config_map: str) -> bool:
     """Whether a RayJob reads its job from a ConfigMap."""
     return any(volume["configMap"]["name"] == config_map for volume in _job_volumes(job))
+
+
+def _tell_apart(spec: Object) -> None:
+    """What the Pushgateway hears of a submitted job is not of the chart's own, which succeeds by itself or does not."""
+    head = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    for variable in (each for container in head["containers"] for each in container.get("env") or []):
+        if variable["name"] == METRICS_JOB:
+            variable["value"] += SUBMITTED
 
 
 def _reserve(spec: Object, workflow: str) -> None:
