@@ -110,3 +110,14 @@ class RemoteAttempts:
         import ray
 
         return set(ray.get(self._actor.begun.remote()))
+
+
+def remote_ledger() -> RemoteAttempts:
+    """A ledger in an actor of its own, on the node of the driver, which the run cannot outlive anyhow: a worker's node
+    may go at any moment, and a ledger that is begun again has forgotten everything."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger)
+    return RemoteAttempts(actor.options(scheduling_strategy=here).remote())

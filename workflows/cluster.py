@@ -6,12 +6,14 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import place
+from workflows.cluster_address import JOBS, OURS, wrong_cluster
 from workflows.interrupt import terminated_like_interrupted
 
 LOCAL_STORE_BYTES: Final = 1536 * 2**20
@@ -20,9 +22,13 @@ MOST_THREADS: Final = 8
 """Threads of one separating actor on a CPU; beyond that, further actors. Our choice, not measured."""
 UNITS_WORTH_A_NODE: Final = 10
 """A separator that a node has to be started for wants so many units: the node takes minutes to come. Our choice."""
+ANSWER_SECONDS: Final = 120.0
+"""For what is asked of all nodes at once: a worker has to start there, and to read the checkpoint. Our choice."""
 MODELS_FOLDER: Final = "SOUNDQUARRY_MODELS"
 CLUSTER_MAXIMUM: Final = {"CPU": "SOUNDQUARRY_MAX_CPUS", "GPU": "SOUNDQUARRY_MAX_GPUS"}
 """What an autoscaling cluster may grow to. Ray's own autoscaler does not tell the driver; the chart does."""
+NODE_CORES: Final = "SOUNDQUARRY_NODE_CPUS"
+"""Cores of the smallest node that such a cluster may start, so that sizes do not depend on which of them are there."""
 WORKER_ENVIRONMENT: Final = {
     # Idle threads of one operator must not spin: the cores belong to decoding and encoding meanwhile.
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -69,29 +75,45 @@ def ray_cluster(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    if address:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            runtime_env={"env_vars": worker_environment()},
-        )
-    else:
-        with _quiet_stderr():
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=LOCAL_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": worker_environment()},
-            )
-    _quiet()
-    try:
-        with terminated_like_interrupted():  # once more, since `ray.init` sets a handler of its own
+    with terminated_like_interrupted() as set_up_again:
+        _connect(address)
+        set_up_again()  # `ray.init` has set a handler of its own
+        _quiet()
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
+
+
+def check_cluster(address: str | None) -> None:
+    """Raises ClusterError when there is no cluster to join at `address` or in RAY_ADDRESS."""
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address and (said := wrong_cluster(address)):
+        raise ClusterError(said)
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
+    if address:
+        here = {"address": address, "logging_level": logging.WARNING}
+    else:
+        here = {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": LOCAL_STORE_BYTES,
+            "logging_level": logging.ERROR,
+        }
+    try:
+        with _quiet_stderr():
+            ray.init(**here, log_to_driver=False, runtime_env={"env_vars": worker_environment()})
+    except Exception as error:  # of many kinds, Exception itself among them
+        where = f"the Ray cluster at {address} cannot be joined" if address else "Ray does not start on this machine"
+        said = str(error).strip().partition("\n")[0]
+        raise ClusterError(
+            f"{where} ({type(error).__name__}: {said}); "
+            + (f"{OURS}; {JOBS}" if address else "see whether it has room")
+        ) from error
 
 
 @contextlib.contextmanager
@@ -140,12 +162,15 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
         separators = _worth(min(workers or gpus, gpus), units, there=workers or gpus_there)
         decoders = max(1, min(cpus - 1, 4 * separators, units or cpus))
         return Placement("cuda", separators, 0.25, 1.0, 1, decoders, 0.5)
-    threads = min(MOST_THREADS, _cores_per_node())
+    cores = _cores_per_node()
+    threads = min(MOST_THREADS, cores)
     most = max(1, cpus // threads)
-    # Half of the cores are booked by separators, a quarter by decoders: decoding is the smaller part of the work, and
-    # the separators' threads use what the bookings leave.
+    # At most half of the cores are booked by separators, a thirty-second by decoders: decoding is the smaller part of
+    # the work, and the separators' threads use what the bookings leave. No booking is more than half of a node: it has
+    # to fit into one, beside a decoder, however few separators there are for all the nodes.
+    booked = 0.5 * min(cores, cpus / (workers or most))
     separators = _worth(workers or most, units, there=workers or max(1, cpus_there // threads))
-    return Placement("cpu", separators, 0.5 * cpus / (workers or most), 0.0, threads, max(1, cpus // 8), 0.25)
+    return Placement("cpu", separators, booked, 0.0, threads, max(1, cpus // 8), 0.25)
 
 
 def _most(resource: str) -> tuple[int, int]:
@@ -153,10 +178,15 @@ def _most(resource: str) -> tuple[int, int]:
     import ray
 
     there = int(ray.cluster_resources().get(resource, 0))
-    told = os.environ.get(CLUSTER_MAXIMUM[resource], "0")
+    return max(there, _told(CLUSTER_MAXIMUM[resource])), there
+
+
+def _told(name: str) -> int:
+    """A whole number of the environment; 0 where it says none."""
+    told = os.environ.get(name, "0")
     if not told.isdecimal():
-        raise ClusterError(f"{CLUSTER_MAXIMUM[resource]} is {told!r}; give a whole number, or leave it out")
-    return max(there, int(told)), there
+        raise ClusterError(f"{name} is {told!r}; give a whole number, or leave it out")
+    return int(told)
 
 
 def _worth(most: int, units: int | None, there: int) -> int:
@@ -205,24 +235,32 @@ def _signature_here(name_or_path: str) -> str:
 
 
 def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
-    """What a function says on every node, by its address; nothing where there is only one node."""
+    """What a function says on every node, by its address; nothing where there is only one node. A node that is lost, or
+    does not answer in time, is left out: what would have run there runs elsewhere."""
     import ray
+    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if len(nodes) < 2:
         return {}
     remote = ray.remote(num_cpus=0, max_retries=0)(question)
-    answers = [
-        remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(argument)
+    asked = {
+        f"{node['NodeManagerAddress']} {node['NodeID'][:6]}": remote.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(argument)
         for node in nodes
-    ]
-    addresses = [f"{node['NodeManagerAddress']} {node['NodeID'][:6]}" for node in nodes]
-    return dict(zip(addresses, ray.get(answers), strict=True))
+    }
+    gives_up, answers = time.monotonic() + ANSWER_SECONDS, {}
+    for address, answer in asked.items():
+        with contextlib.suppress(RayError):  # lost with its node; GetTimeoutError is one, too
+            answers[address] = ray.get(answer, timeout=max(0.0, gives_up - time.monotonic()))
+    return answers
 
 
 def _cores_per_node() -> int:
+    """Cores of the smallest node, those yet to come included; one where nobody knows."""
     import ray
 
     cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return min((count for count in cores if count), default=1)  # a head that only leads has none
+    return min((count for count in (*cores, _told(NODE_CORES)) if count), default=1)  # a head that only leads has none

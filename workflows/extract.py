@@ -28,7 +28,7 @@ from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.ucs import check_categories
 from operators.whole_file import sweep_temporary
-from workflows.cluster import Placement, check_model, check_output, placement, ray_cluster
+from workflows.cluster import Placement, check_cluster, check_model, check_output, placement, ray_cluster
 from workflows.gpu_meter import GpuMeter
 from workflows.planning import plan_run
 from workflows.progress import Progress, Tally
@@ -83,6 +83,7 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     """Run the job. Raises for what is wrong with the job as a whole, before the first byte is decoded."""
     began = time.monotonic()
     require_programs()
+    check_cluster(job.address)
     catalog, model = load_catalog(job.catalog), load_model(job.settings.model)
     model.separator.precision(job.settings.precision, "cpu")  # raises for what no device can
     if job.ucs_list is not None:
@@ -107,14 +108,14 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
             **job.settings.signature(),
         },
     )
-    tally, meter = Tally(run_id, job.settings.kind, facts.signature), GpuMeter(job.max_gpu_hours)
+    tally = Tally(run_id, job.settings.kind, facts.signature)
+    meter = GpuMeter(job.max_gpu_hours, tally)
     try:
         plan = plan_run(job, listed, facts.decode_rate, run_id, tally)
         progress.start(tally)
         log.event("plan", units=tally.units_planned, seconds=tally.seconds_planned, already_done=tally.already_done)
         for receipt in _receipts(job, plan, catalog, understood, facts, run_id, meter):
             tally.add(receipt)
-            tally.gpu_seconds = meter.seconds
             log.event("unit", **receipt)
             progress.advance(tally, receipt)
         remove_superseded(job.out)
@@ -197,7 +198,7 @@ def _receipts(
         import ray
         from ray.data import ActorPoolStrategy
 
-        from operators.attempts import AttemptLedger, RemoteAttempts
+        from operators.attempts import remote_ledger
         from operators.decode import Decode
         from operators.separate import SeparateAndCommit
 
@@ -205,8 +206,7 @@ def _receipts(
         settings = job.settings.model_copy(update={"model": _absolute(job.settings.model)})
         check_model(settings.model, facts.signature)
         where: Placement = placement(job.device, job.workers, plan.num_rows)
-        ledger = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(AttemptLedger).remote()
-        attempts = RemoteAttempts(ledger)
+        attempts = remote_ledger()
         # Not `from_arrow`: it runs a task of a whole core for every unit, and nodes would be started for those.
         units = ray.data.from_blocks([plan.slice(row, 1) for row in range(plan.num_rows)])
         receipts = units.map_batches(

@@ -41,20 +41,25 @@ def interruptible_between_steps() -> Iterator[Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[Callable[[], None]]:
     """SIGTERM, by which a job is cancelled and a pod is ended, raises KeyboardInterrupt: the run's log then says so.
 
-    In another thread than the main one, which hears no signals, it does nothing.
+    Hands out a function that sets this up again, for where something else has set a handler of its own meanwhile. In
+    another thread than the main one, which hears no signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def set_up() -> None:
+        signal.signal(signal.SIGTERM, interrupt)
+
+    before = signal.getsignal(signal.SIGTERM)
+    set_up()
     try:
-        yield
+        yield set_up
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -39,7 +39,9 @@ class RunMetrics(Collector):
         self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.statuses: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
         self.complete = False
-        """The run came to its end, and every unit was committed."""
+        """The run came to its end, and every unit that it began was committed."""
+        self.left = 0
+        """Units that it did not begin, because its GPU hours were spent."""
 
     def start(self, tally: Tally) -> None:
         self.tally, self.progressed = tally, time.time()
@@ -52,7 +54,7 @@ class RunMetrics(Collector):
         self.statuses.update(receipt["statuses"])
 
     def end(self, tally: Tally, summary: Mapping[str, Any]) -> None:
-        self.complete = not summary["lost"]
+        self.complete, self.left = not summary["lost"], summary["left"]
 
     def give_up(self) -> None:
         """Nothing to count: `complete` stays False."""

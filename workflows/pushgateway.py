@@ -30,7 +30,7 @@ def push(address: str, job: str, metrics: RunMetrics, *, succeeded: bool) -> boo
         try:
             pushadd_to_gateway(address, job, registry, timeout=ANSWER_SECONDS)
             return True
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             if pause_seconds is None:
                 print(
                     f"soundquarry: the Pushgateway at {address} was not told how the run ended ({error}); the run "
@@ -43,7 +43,8 @@ def push(address: str, job: str, metrics: RunMetrics, *, succeeded: bool) -> boo
 
 
 def end_of_run(metrics: RunMetrics, *, succeeded: bool) -> CollectorRegistry:
-    """What is pushed: `soundquarry_last_run_*`, and with success its time."""
+    """What is pushed: `soundquarry_last_run_*`, and the time of a success. A run that its cap stopped has done what it
+    was allowed to; but one that never catches up is to be told of, so it does not move that time."""
     registry, tally, now = CollectorRegistry(), metrics.tally, time.time()
 
     def tell(name: str, what: str, value: float) -> None:
@@ -54,10 +55,13 @@ def end_of_run(metrics: RunMetrics, *, succeeded: bool) -> CollectorRegistry:
         for key, value in values.items():
             gauge.labels(key).set(value)
 
-    if succeeded:
+    if succeeded and not metrics.left:
         tell("last_success_timestamp_seconds", "When the last run ended that committed all its units.", now)
     tell("last_run_timestamp_seconds", "When the last run ended, well or badly.", now)
-    tell("last_run_succeeded", "1 if the last run committed all its units, else 0.", succeeded)
+    tell("last_run_succeeded", "1 if the last run committed all that it began, else 0.", succeeded)
+    tell(
+        "last_run_left_units", "Units that the last run left to the next one, its GPU hours being spent.", metrics.left
+    )
     tell("last_run_duration_seconds", "How long the last run took.", now - metrics.began)
     tell("last_run_audio_seconds", "Audio that the last run looked at.", tally.seconds)
     tell("last_run_gpu_seconds", "Seconds for which the last run held accelerators.", tally.gpu_seconds)

@@ -269,7 +269,9 @@ def test_with_autoscaling_the_driver_is_told_how_large_the_cluster_may_be() -> N
         "gpu": {"enabled": True, "maxReplicas": 5, "gpus": 2},
     }
     grows = rendered({"workers": workers, "autoscaling": {"enabled": True}}).pods["head"]
-    told = {"SOUNDQUARRY_MAX_CPUS": str(3 * 2 + 5 * 8), "SOUNDQUARRY_MAX_GPUS": "10"}
+    told = {
+        "SOUNDQUARRY_MAX_CPUS": str(3 * 2 + 5 * 8), "SOUNDQUARRY_MAX_GPUS": "10", "SOUNDQUARRY_NODE_CPUS": "2",
+    }  # fmt: skip
     assert environment_of(grows).items() >= told.items()
     assert not environment_of(rendered({"workers": workers}).pods["head"]).keys() & told.keys()
 

@@ -25,6 +25,15 @@ def test_a_submitted_run_is_taken_by_server_and_operator(values: dict[str, objec
     assert "talks-soundquarry-job" not in str(run["spec"])
 
 
+def test_only_the_charts_own_run_tells_the_pushgateway_of_its_success_as_the_charts() -> None:
+    template = template_of(rendered(NIGHTLY).one("ConfigMap", "-template"))
+    for job_map, told in (("talks-soundquarry-job", "talks-soundquarry"), ("other-job", "talks-soundquarry-adhoc")):
+        run = rayjob(template, NAME, "media", "mine", "0123456789", job_map)
+        (head,) = run["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
+        assert {"name": "SOUNDQUARRY_METRICS_JOB", "value": told} in head["env"]
+    assert "-adhoc" not in str(template.manifest)
+
+
 def test_the_runs_of_a_raycronjob_are_known_as_ours_though_kuberay_labels_them() -> None:
     cron = rendered(merged(NIGHTLY, {"schedule": {"kind": "RayCronJob"}})).one("RayCronJob")
     made = {"kind": "RayJob", "metadata": {"name": "talks-29400480", "labels": {"ray.io/cronjob-name": "talks"}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from growing_cluster import growing_cluster
 from made_media import chirp, encode
 
 from operators.verification import verify_dataset
+from workflows import cluster
 from workflows.cluster import ClusterError, placement
 
 Cluster = Callable[..., None]
@@ -34,6 +36,7 @@ def cluster_of(monkeypatch: pytest.MonkeyPatch) -> Cluster:
             total.update(node)
         monkeypatch.setattr(ray, "cluster_resources", lambda: dict(total))
         monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
+        monkeypatch.delenv("SOUNDQUARRY_NODE_CPUS", raising=False)
         for name in ("CPU", "GPU"):
             monkeypatch.delenv(f"SOUNDQUARRY_MAX_{name}S", raising=False)
         for name, value in maximum.items():
@@ -68,6 +71,43 @@ def test_a_head_that_only_leads_does_not_count_as_a_small_node(cluster_of: Clust
     assert placement("cpu", None, 1).separators == 1
 
 
+@pytest.mark.parametrize(("nodes", "cores"), [(1, 1), (1, 16), (3, 2), (4, 16), (10, 8)])
+@pytest.mark.parametrize("workers", [1, 2, 4, 40, None])
+def test_every_separator_fits_into_a_node_beside_the_decoders(
+    cluster_of: Cluster, nodes: int, cores: int, workers: int | None
+) -> None:
+    cluster_of([{"CPU": float(cores)}] * nodes)
+    where = placement("cpu", workers, 1000)
+    assert where.separators == (workers or nodes * -(-cores // 8))
+    assert where.separator_cpus <= cores / 2
+    free = [float(cores)] * nodes
+    for booked in [where.decoder_cpus] * where.decoders + [where.separator_cpus] * where.separators:
+        roomiest = free.index(max(free))
+        assert free[roomiest] >= booked
+        free[roomiest] -= booked
+
+
+def test_of_nodes_of_several_sizes_the_smallest_decides_what_is_booked(cluster_of: Cluster) -> None:
+    cluster_of([{}, {"CPU": 4.0}, {"CPU": 16.0}])
+    assert [placement("cpu", workers, 1000).separator_cpus for workers in (1, 5, 20)] == [2.0, 2.0, 0.5]
+
+
+def test_sizes_do_not_depend_on_which_nodes_are_there_already(
+    cluster_of: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for there in ([{}], [{}, {"CPU": 4.0}], [{}, *[{"CPU": 4.0}] * 4]):
+        cluster_of(there, CPUS="16")
+        monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "4")
+        sizes = [placement("cpu", workers, 400) for workers in (None, 1, 3)]
+        found.append([(where.separators, where.separator_cpus, where.threads) for where in sizes])
+    assert found[0] == [(4, 2.0, 4), (1, 2.0, 4), (3, 2.0, 4)]
+    assert found[0] == found[1] == found[2]
+    monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "four")
+    with pytest.raises(ClusterError, match="SOUNDQUARRY_NODE_CPUS is 'four'"):
+        placement("cpu")
+
+
 def test_what_a_cluster_lacks_is_said(cluster_of: Cluster) -> None:
     cluster_of([{"CPU": 8.0}])
     with pytest.raises(ClusterError, match="SOUNDQUARRY_MAX_GPUS tells how many"):
@@ -78,6 +118,16 @@ def test_what_a_cluster_lacks_is_said(cluster_of: Cluster) -> None:
     cluster_of([{"CPU": 8.0}], GPUS="many")
     with pytest.raises(ClusterError, match="SOUNDQUARRY_MAX_GPUS is 'many'"):
         placement("auto")
+
+
+def test_a_node_that_is_lost_while_it_is_asked_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    with cluster.ray_cluster():
+        (here,) = ray.nodes()
+        monkeypatch.setattr(ray, "nodes", lambda: [here | {"NodeID": "ab" * 28}, here])
+        answers = cluster._ask_nodes(os.path.exists, "/")
+    assert answers == {f"{here['NodeManagerAddress']} {here['NodeID'][:6]}": True}
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +197,7 @@ def test_a_cluster_that_grows_from_nothing_starts_as_many_nodes_as_separators(
     archive: Path, tmp_path: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch, workers: Any, nodes: int
 ) -> None:
     monkeypatch.setenv("SOUNDQUARRY_MAX_CPUS", "4")
+    monkeypatch.setenv("SOUNDQUARRY_NODE_CPUS", "2")
     with growing_cluster(short_folder, {"CPU": 2}, most=4) as address:
         run = start(archive, tmp_path / "out", address, "--device", "cpu", *workers)
         most, lines = 0, []

@@ -86,6 +86,53 @@ def test_what_separators_hold_is_counted_and_nothing_else() -> None:
     ray.kill(actor)
 
 
+def test_a_cluster_that_does_not_always_answer_does_not_end_the_counting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import ray
+
+    def unsteady(then: Any) -> Any:
+        fails = iter([False, True, True])
+
+        def answer() -> Any:
+            if next(fails, False):
+                raise RuntimeError("RPC error: deadline exceeded")
+            return then()
+
+        return answer
+
+    called: list[float] = []
+    monkeypatch.setattr(gpu_meter, "SAMPLE_SECONDS", 0.02)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 2.0})
+    monkeypatch.setattr(ray, "available_resources", unsteady(dict))
+    tally = Tally()
+    meter = GpuMeter(0.2 / 3600, tally)
+    with meter.running(TWO_GPUS, lambda: called.append(tally.gpu_seconds)):
+        gives_up = time.monotonic() + 20
+        while not meter.is_spent:
+            assert time.monotonic() < gives_up
+        time.sleep(0.1)
+    assert len(called) == 1
+    assert 0.2 <= called[0] < meter.seconds == tally.gpu_seconds
+    assert capsys.readouterr().err.count("does not say what its GPUs do (RuntimeError: RPC error") == 1
+
+
+def test_what_cannot_be_called_off_is_not_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        tries.append(meter.is_spent)
+        raise RuntimeError("the ledger is on its way back")
+
+    tries: list[bool] = []
+    monkeypatch.setattr(gpu_meter, "SAMPLE_SECONDS", 0.01)
+    monkeypatch.setattr(gpu_meter, "_held", lambda wanted: 3600.0)
+    meter = GpuMeter(0.001)
+    with meter.running(TWO_GPUS, fails):
+        time.sleep(0.5)
+    assert len(tries) > 1
+    assert not any(tries)
+    assert not meter.is_spent
+
+
 def test_a_limit_that_would_never_be_reached_is_refused() -> None:
     with pytest.raises(ClusterError, match=r"--max-gpu-hours 2, but this run has no GPU"):
         GpuMeter(2.0).running(NO_GPU, lambda: None).__enter__()

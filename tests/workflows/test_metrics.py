@@ -129,7 +129,12 @@ def test_with_a_taken_port_the_command_ends_before_anything_is_done(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("--metrics-port", "70000", "1 to 65535"), ("--pushgateway", "gateway:9091", "http://pushgateway:9091")],
+    [
+        ("--metrics-port", "70000", "1 to 65535"),
+        ("--pushgateway", "gateway:9091", "http://pushgateway:9091"),
+        ("--pushgateway", "http://a..b:9091", "is empty or too long"),
+        ("--pushgateway", "http://gateway:port", "Port could not be cast"),
+    ],
 )
 def test_wrong_use_is_told_with_what_would_be_right(option: str, value: str, said: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -138,3 +143,11 @@ def test_wrong_use_is_told_with_what_would_be_right(option: str, value: str, sai
     assert f"{option} is" in done.stderr
     assert value in done.stderr
     assert said in done.stderr
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    asked = ["extract", "x.wav", "--catalog", "animals", "--out", "out", "--pushgateway", "http://me:secret@gateway"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 2
+    assert "'http://...@gateway': a user and a password would be shown" in done.stderr
+    assert "secret" not in done.stderr

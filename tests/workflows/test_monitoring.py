@@ -28,7 +28,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def run(gateway: str, *receipts: dict[str, Any], planned: int = 1, error: BaseException | None = None) -> None:
+def run(
+    gateway: str, *receipts: dict[str, Any], planned: int = 1, left: int = 0, error: BaseException | None = None
+) -> None:
     """A run from its first to its last moment, as the command goes through it."""
     with monitored(JsonProgress(), Monitoring(pushgateway=gateway, job="talks")) as progress:
         tally = Tally(units_planned=planned)
@@ -39,7 +41,8 @@ def run(gateway: str, *receipts: dict[str, Any], planned: int = 1, error: BaseEx
         if error is not None:
             progress.give_up()
             raise error
-        progress.end(tally, {"lost": tally.units_uncommitted + tally.units_planned - tally.units})
+        lost = tally.units_uncommitted + tally.units_planned - tally.units - left
+        progress.end(tally, {"lost": lost, "left": left})
 
 
 def pushed(gateway: str) -> dict[str, float]:
@@ -63,7 +66,24 @@ def test_a_success_is_told_with_its_time_and_what_was_done(gateway: str) -> None
     assert (found['last_run_units{outcome="ok"}'], found['last_run_units{outcome="failed"}']) == (1, 1)
     assert found['last_run_sources{status="unreadable"}'] == 1
     assert found['last_run_source_failures{error_class="not_media"}'] == 1
+    assert found["last_run_left_units"] == 0
     assert 0.0 <= found["last_run_duration_seconds"] < 10.0
+
+
+def test_a_run_that_its_cap_stopped_did_well_but_the_last_success_is_when_nothing_was_left(gateway: str) -> None:
+    run(gateway, RECEIPT)
+    succeeded = pushed(gateway)["last_success_timestamp_seconds"]
+    run(gateway, RECEIPT, planned=5, left=4)
+    found = pushed(gateway)
+    assert (found["last_run_succeeded"], found["last_run_left_units"]) == (1, 4)
+    assert found["last_success_timestamp_seconds"] == succeeded < found["last_run_timestamp_seconds"]
+    run(gateway, RECEIPT, RECEIPT | LOST, planned=5, left=3)
+    assert pushed(gateway)["last_run_succeeded"] == 0
+    run(gateway, RECEIPT)
+    found = pushed(gateway)
+    assert (found["last_success_timestamp_seconds"], found["last_run_left_units"]) == (
+        found["last_run_timestamp_seconds"], 0,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -114,6 +134,15 @@ def test_a_gateway_that_is_away_is_a_warning(
     said = capsys.readouterr().err
     assert said.count(f"the Pushgateway at {address} was not told") == 1
     assert "Connection refused" in said
+
+
+def test_an_address_that_cannot_be_called_does_not_end_a_run_that_went_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pushing, "PAUSES_SECONDS", ())
+    for address in ("http://a..b:9091", "http://[oops", "http://gateway:port"):
+        run(address, RECEIPT)
+        assert f"the Pushgateway at {address} was not told" in capsys.readouterr().err
 
 
 def test_a_gateway_that_comes_back_in_time_is_told(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_several_are_told_the_same_in_their_order() -> None:
     several, tally = Several(Notes("one"), Notes("other")), Tally(units_planned=2)
     several.start(tally)
     several.advance(tally, {"unit_id": "a"})
-    several.end(tally, {"lost": 0})
+    several.end(tally, {"lost": 0, "left": 0})
     several.give_up()
     steps = ("start 2", "advance a", "end 0", "give up")
     assert said == [f"{name} {step}" for step in steps for name in ("one", "other")]

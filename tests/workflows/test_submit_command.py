@@ -34,6 +34,9 @@ def soundquarry(*arguments: str) -> Result:
         (["--address", "http://h:8265", "--kubernetes"], "give one of them"),
         (["--address", "h:6379"], "--address is 'h:6379': jobs are taken by the dashboard of a Ray head"),
         (["--address", "ray://h:10001"], "give its URL, such as http://HOST:8265"),
+        (["--address", "http://"], "there is no host in it; give the URL of a dashboard"),
+        (["--address", "http://a..b:8265"], "a part of the host's name is empty or too long"),
+        (["--address", "http://h:port"], "Port could not be cast"),
         (["--address", "http://h:8265", "--namespace", "n"], "--namespace is of Kubernetes"),
         (["--address", "http://h:8265", "--if-running", "wait"], "choose join, skip or fail"),
     ],
@@ -56,12 +59,30 @@ def test_where_a_job_goes_has_to_be_said_once(where: list[str], said: str) -> No
         (["extract", *PLACES, "--no-gate", "--gate-threshold", "0.1"], "give one of them"),
         (["mine", *PLACES, "--catalog", "evryday"], "did you mean 'everyday'?"),
         (["extract", "s3://archive"], "Missing option '--catalog'"),
+        (["--threshold", "0.4", "extract", *PLACES], "--threshold is an option of a workflow, and comes after it"),
+        (["--no-gate", "job.yaml"], "--no-gate is an option of a workflow, and comes after it"),
+        (["evaluate", "s3://b/list.csv", "--root", "."], "s3://b/list.csv is a URL, and only paths are read here"),
+        (["evaluate", "list.csv", "--root", "s3://b"], "s3://b is a URL, and only paths are read here"),
+        (["extract", *PLACES, "--metrics-port", "99999"], "give a number from 1 to 65535"),
+        (["extract", *PLACES, "--model", "minni"], "did you mean mini?"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_cluster_is_asked(arguments: list[str], said: str, nobody: str) -> None:
     done = soundquarry("submit", *arguments, "--address", nobody)
     assert done.exit_code == 2, done.stderr
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("name", ["", "a/b c", "../version", "Nightly", "-a", "a-", "ü", "a" * 64])
+@pytest.mark.parametrize("command", [["jobs", "status"], ["jobs", "logs"], ["jobs", "cancel"], ["submit", "extract"]])
+def test_a_name_that_no_job_can_have_is_wrong_use_before_the_cluster_is_asked(
+    command: list[str], name: str, nobody: str
+) -> None:
+    asked = [*PLACES, f"--name={name}"] if command[0] == "submit" else ["--", name]
+    done = soundquarry(*command, "--address", nobody, *asked)
+    assert done.exit_code == 2, done.output
+    assert "is no name of a job: give at most 63 characters a-z, 0-9 and -" in done.stderr
+    assert "Ray" not in done.stderr
 
 
 def test_paths_that_only_this_machine_may_know_are_told_of(nobody: str, tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import typer
 
 from workflows.commands.endings import GOES_ON, fail, run, wrong_use
 from workflows.commands.options import (
-    FEWEST_WORKERS,
-    UNIT_SECONDS,
     Address,
     CatalogName,
     Channels,
@@ -33,9 +31,8 @@ from workflows.commands.options import (
     UcsList,
     UnitSeconds,
     Workers,
-    check_device,
-    check_monitoring,
 )
+from workflows.commands.run_checks import wrong_run
 
 
 def extract(
@@ -155,10 +152,9 @@ def _out_of_range(settings: Any, found: Any) -> str:
 
 
 def _monitoring(metrics_port: int | None, pushgateway: str | None, metrics_job: str) -> Any:
-    """Who is told of the run, checked."""
+    """Who is told of the run."""
     from workflows.monitoring import Monitoring
 
-    check_monitoring(metrics_port, pushgateway)
     return Monitoring(metrics_port, pushgateway, metrics_job)
 
 
@@ -167,13 +163,12 @@ def _work(settings: Any, dry_run: bool, as_json: bool, *, monitoring: Any, **ask
     from workflows.extract import ExtractJob
 
     job = ExtractJob(settings=settings, **asked)
-    check_device(job.device)
-    if not UNIT_SECONDS[0] <= job.unit_seconds <= UNIT_SECONDS[1]:
-        wrong_use(f"--unit-seconds is {job.unit_seconds:g}; give a number from 1 to 600")
-    if job.workers is not None and job.workers < FEWEST_WORKERS:
-        wrong_use(f"--workers is {job.workers}; give at least 1")
-    if job.max_gpu_hours is not None and not (job.max_gpu_hours > 0 and job.device != "cpu"):
-        wrong_use(f"--max-gpu-hours is {job.max_gpu_hours:g} with --device {job.device}; give hours above 0, on a GPU")
+    said = wrong_run(
+        device=job.device, unit_seconds=job.unit_seconds, workers=job.workers, max_gpu_hours=job.max_gpu_hours,
+        metrics_port=monitoring.metrics_port, pushgateway=monitoring.pushgateway,
+    )  # fmt: skip
+    if said:
+        wrong_use(said)
     if dry_run:
         from workflows.dry_run import dry_run as estimate
         from workflows.dry_run import print_estimate
@@ -198,7 +193,8 @@ def _separate(job: Any, monitoring: Any, as_json: bool) -> Any:
     console = Console(stderr=as_json)
     # Ray tells of lost nodes on standard output, between the lines that are read by programs.
     spoken = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with monitored(JsonProgress() if as_json else TextProgress(console), monitoring) as progress:
+    told = monitored(JsonProgress() if as_json else TextProgress(console), monitoring)
+    with told as progress:
         with spoken:
             summary = run_extract(job, progress)
         page = write_report(job.out)

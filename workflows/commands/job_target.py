@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workflows.commands.endings import run, wrong_use
+from workflows.commands.web_address import wrong_address
 
 if TYPE_CHECKING:
     from workflows.jobs.job_service import JobService
@@ -42,6 +43,8 @@ class JobTarget:
                 f"--address is {self.address!r}: jobs are taken by the dashboard of a Ray head; give its URL, such as "
                 "http://HOST:8265"
             )
+        if self.address is not None and (said := wrong_address(self.address)):
+            wrong_use(f"--address is {self.address!r}: {said}; give the URL of a dashboard, such as http://HOST:8265")
         stray = [option for option, value in self._of_kubernetes() if value is not None and not self.kubernetes]
         if stray:
             wrong_use(f"{stray[0]} is of Kubernetes; give --kubernetes, or leave it out")

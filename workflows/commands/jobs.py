@@ -19,7 +19,17 @@ jobs = typer.Typer(no_args_is_help=True, help="Look after jobs on a cluster: lis
 PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 """Options that a command does not know belong to the workflow."""
 
-JobName = Annotated[str, typer.Argument(metavar="NAME", help="a job's name, see `soundquarry jobs list`")]
+
+def _name(given: str) -> str:
+    """A job's name. Ends the command where no job can be called so."""
+    from workflows.jobs.job_name import wrong_name
+
+    if said := wrong_name(given):
+        wrong_use(said)
+    return given
+
+
+JobName = Annotated[str, typer.Argument(metavar="NAME", parser=_name, help="a job's name, see `soundquarry jobs list`")]
 
 
 def run_file(
@@ -29,6 +39,7 @@ def run_file(
     """Run a job file here. Options given after it win over it: soundquarry run JOB.yaml --threshold 0.4"""
     from workflows.jobs.job_file import context_of, read_job
 
+    _check_order(str(job), "soundquarry run JOB.yaml --threshold 0.4")
     asked = run(lambda: read_job(job, context.args))
     with context_of(asked, context.args) as command:
         command.command.invoke(command)
@@ -48,7 +59,10 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="show its log until it ends, and end with its exit code")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="name of the job; default: made of its work")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", parser=_name, help="name of the job: a-z, 0-9 and -; default: made of its work"),
+    ] = None,
     if_running: Annotated[
         str,
         typer.Option(help="if the same work is under way: join, skip (leave, exit code 0) or fail"),
@@ -70,6 +84,7 @@ def submit(
     if if_running not in IF_RUNNING:
         wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
     given = context.args
+    _check_order(what, "soundquarry submit extract SOURCES ... --threshold 0.4")
     job = run(lambda: job_of(what, given) if what in WORKFLOWS else read_job(Path(what), given))
     for warning in run(lambda: parcel(job)).warnings:
         _say(f"warning: {warning}")
@@ -151,6 +166,12 @@ def cancel(
     before = run(lambda: service.status(name))
     run(lambda: service.cancel(name))
     _say(f"{name} is cancelled" if before.is_live else f"{name} had ended already: {before.state}")
+
+
+def _check_order(what: str, example: str) -> None:
+    """Ends the command where an option of a workflow stands before it: what it means is known only behind it."""
+    if what.startswith("-"):
+        wrong_use(f"{what} is an option of a workflow, and comes after it: {example}")
 
 
 def _follow(service: JobService, name: str, target: JobTarget) -> int:

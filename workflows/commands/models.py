@@ -15,19 +15,31 @@ models = typer.Typer(no_args_is_help=False)
 KnownName = Annotated[str, typer.Argument(metavar="NAME", help="a model's name, see `soundquarry models`")]
 
 
+def _path(given: str) -> Path:
+    if "://" in given:
+        raise typer.BadParameter(f"{given} is a URL, and only paths are read here; fetch it first, and give its path")
+    return Path(given)
+
+
 def evaluate(
     list_csv: Annotated[
-        Path, typer.Argument(metavar="LIST.csv", help="columns target_path, noise_path, snr_db, caption")
+        Path, typer.Argument(metavar="LIST.csv", parser=_path, help="columns target_path, noise_path, snr_db, caption")
     ],
-    root: Annotated[Path, typer.Option(help="folder that the paths of the list are relative to")],
+    root: Annotated[
+        Path, typer.Option(metavar="PATH", parser=_path, help="folder that the paths of the list are relative to")
+    ],
     model: ModelName = "mini",
     device: Device = "auto",
     precision: Precision = "auto",
-    out: Annotated[Path | None, typer.Option(help="write the result, with every row, to this JSON file")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", parser=_path, help="write the result, with every row, to this JSON file"),
+    ] = None,
     negative: Annotated[bool, typer.Option("--negative", help="give the network the negative caption too")] = False,
     bss: Annotated[bool, typer.Option("--bss", help="add BSS-eval SDR improvement (slow)")] = False,
     unseen: Annotated[
-        Path | None, typer.Option(help="file with labels: their rows are reported apart, as unseen")
+        Path | None,
+        typer.Option(metavar="PATH", parser=_path, help="file with labels: their rows are reported apart, as unseen"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -3,7 +3,6 @@ none."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
 import typer
@@ -13,6 +12,7 @@ from workflows.commands.endings import wrong_use
 DEVICES: Final = ("auto", "cpu", "cuda")
 UNIT_SECONDS: Final = (1.0, 600.0)
 FEWEST_WORKERS: Final = 1
+PORTS: Final = (1, 65_535)
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object per line instead of text")]
 ModelName = Annotated[
@@ -87,14 +87,6 @@ MetricsJob = Annotated[
     str,
     typer.Option("--metrics-job", envvar="SOUNDQUARRY_METRICS_JOB", help="job label of what the Pushgateway is told"),
 ]
-
-
-def check_monitoring(metrics_port: int | None, pushgateway: str | None) -> None:
-    """Ends the command for a port that there is not, or an address that is none."""
-    if metrics_port is not None and not 1 <= metrics_port <= 65_535:
-        wrong_use(f"--metrics-port is {metrics_port}; give a number from 1 to 65535")
-    if pushgateway is not None and not re.match(r"https?://[^/\s]", pushgateway):
-        wrong_use(f"--pushgateway is {pushgateway!r}; give an address such as http://pushgateway:9091")
 
 
 def check_device(device: str) -> None:

@@ -16,11 +16,13 @@ import typer
 
 from workflows.commands.archives import extract, mine
 from workflows.commands.models import evaluate
-from workflows.commands.options import DEVICES, FEWEST_WORKERS, UNIT_SECONDS
+from workflows.commands.options import DEVICES, FEWEST_WORKERS, PORTS, UNIT_SECONDS
 
 WORKFLOWS: Final[Mapping[str, Callable[..., None]]] = {"extract": extract, "mine": mine, "evaluate": evaluate}
 ELSEWHERE: Final = frozenset({"address"})
 """Options that are no part of a job: where it runs is said when it is started."""
+ABOVE: Final = frozenset({"max_gpu_hours"})
+"""Options whose lowest value is too low itself."""
 KINDS: Final = {str: "text", float: "a number", int: "a whole number", bool: "true or false", Path: "a path"}
 
 
@@ -39,6 +41,10 @@ class JobField:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    above: bool = False
+    """The lowest value is too low itself."""
+    is_told_by_environment: bool = False
+    """Where neither a job file nor a command line says it, a variable of the environment may."""
 
     def wrong(self, value: Any) -> str:
         """What is wrong with a value, and what it may be; nothing where it is right."""
@@ -57,10 +63,10 @@ class JobField:
             return f"{said}; give {KINDS[self.kind]}{quotes}"
         if self.choices and value not in self.choices:
             return f"{said}; choose {', '.join(self.choices[:-1])} or {self.choices[-1]}"
-        too_low = self.low is not None and value < self.low
+        too_low = self.low is not None and (value < self.low or (self.above and value == self.low))
         if too_low or (self.high is not None and value > self.high):
             least, most = f"{self.low or 0:g}", "" if self.high is None else f"{self.high:g}"
-            return f"{said}; give " + (f"a number from {least} to {most}" if most else f"at least {least}")
+            return f"{said}; give " + (_range(least, most, above=self.above))
         return ""
 
 
@@ -101,7 +107,15 @@ def _field(workflow: str, parameter: inspect.Parameter, hint: Any) -> JobField:
         choices=choices,
         low=low,
         high=high,
+        above=name in ABOVE,
+        is_told_by_environment=getattr(said, "envvar", None) is not None,
     )
+
+
+def _range(low: str, high: str, *, above: bool) -> str:
+    if high:
+        return f"a number from {low} to {high}"
+    return f"more than {low}" if above else f"at least {low}"
 
 
 def _limits(workflow: str, name: str) -> tuple[tuple[str, ...], float | None, float | None]:
@@ -115,6 +129,8 @@ def _limits(workflow: str, name: str) -> tuple[tuple[str, ...], float | None, fl
             return (), FEWEST_WORKERS, None
         case "max_gpu_hours":
             return (), 0.0, None
+        case "metrics_port":
+            return (), *PORTS
     from operators.settings import ExtractSettings, MineSettings
 
     settings = (MineSettings if workflow == "mine" else ExtractSettings).model_fields

@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # the catalog brings pydantic and fsspec, and `--help` needs 
 
 BESIDE: Final = frozenset({"catalog", "ucs_list", "list_csv", "unseen"})
 """Options whose files lie beside the job file."""
-SILENT: Final = frozenset({"json", "metrics_port", "pushgateway", "metrics_job"})
-"""Options that change nothing about what a job does, only what it tells of it."""
+SILENT: Final = frozenset({"json", "metrics_port", "pushgateway", "metrics_job", "device", "workers", "max_gpu_hours"})
+"""Options that change nothing about what a job makes, only what it tells of it, and how fast and how far it gets."""
 WORK_DIGITS: Final = 10
 
 
@@ -90,6 +90,9 @@ def context_of(job: JobFile, arguments: Sequence[str] = ()) -> Any:
     """The workflow's command with this job's options, ready to be invoked."""
     command, fields = command_of(job.workflow), fields_of(job.workflow)
     named = {fields[name].parameter: value for name, value in job.options.items()}
+    for parameter in command.params:
+        if parameter.name in named:
+            parameter.envvar = None  # what a file says wins over the environment of who runs it
     return command.make_context(_called(job.workflow, job.path), list(arguments), default_map=named)
 
 
@@ -107,7 +110,7 @@ def _job(workflow: str, arguments: Sequence[str], content: Mapping[str, Any], pa
         if said := asked.wrong(value):
             option = f"--{name.replace('_', '-')}" if source == "COMMANDLINE" else name
             raise JobFileError(option + said.removeprefix(name))
-        if value != asked.default:
+        if value != asked.default or asked.is_told_by_environment:
             options[name] = value
     return JobFile(workflow, options, path)
 
@@ -119,6 +122,8 @@ def _read(path: Path) -> dict[str, Any]:
         close = difflib.get_close_matches(str(path), WORKFLOWS, n=1)
         hint = f"did you mean the workflow {close[0]!r}? " if close else ""
         raise JobFileError(f"no job file at {path}: {hint}give a YAML file, see `soundquarry run --help`") from None
+    except IsADirectoryError:
+        raise JobFileError(f"{path} is a folder: give the YAML file of a job") from None
     except UnicodeDecodeError:
         raise JobFileError(f"{path}: this is not UTF-8 text: give a job file in YAML") from None
     except YamlError as error:

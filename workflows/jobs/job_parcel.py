@@ -18,12 +18,14 @@ import yaml
 
 from operators.catalog import Catalog, QuerySpec, ready_catalogs
 from operators.ucs import check_categories
+from workflows.commands.run_checks import wrong_run
 from workflows.jobs.job_fields import fields_of
 from workflows.jobs.job_file import JobFile, JobFileError
-from workflows.jobs.local_paths import is_path, with_absolute_paths, words_about_paths
+from workflows.jobs.local_paths import is_path, may_be_checkpoint, with_absolute_paths, words_about_paths
 
 JOB_FILE: Final = "job.yaml"
 CATALOG_FILE: Final = "catalog.yaml"
+OF_A_RUN: Final = ("device", "unit_seconds", "workers", "max_gpu_hours", "metrics_port", "pushgateway")
 KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,200}")
 """Names that may be a key of a ConfigMap."""
 
@@ -38,7 +40,7 @@ class Parcel:
 
 def parcel(job: JobFile) -> Parcel:
     """The job, packed. Raises JobFileError and CatalogError for what could not run."""
-    _check_settings(job)
+    _check(job)
     options, files = with_absolute_paths(job.options), {}
     if job.catalog is not None:
         if options.get("ucs_list") is not None and is_path(options["ucs_list"]):
@@ -48,8 +50,22 @@ def parcel(job: JobFile) -> Parcel:
             files = {CATALOG_FILE: _yaml(catalog), **recordings}
             options["catalog"] = CATALOG_FILE
     order = [name for name in fields_of(job.workflow) if name in options]
+    only_paths = [name for name, field in fields_of(job.workflow).items() if field.kind is Path]
     content = {"workflow": job.workflow, **{name: options[name] for name in order}}
-    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(words_about_paths(options)))
+    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(words_about_paths(options, only_paths)))
+
+
+def _check(job: JobFile) -> None:
+    """Raises JobFileError for what would end the job as soon as it has begun."""
+    from model.registry import model_names, no_such_model
+
+    said = wrong_run(**{name: job.options[name] for name in OF_A_RUN if job.options.get(name) is not None})
+    if said:
+        raise JobFileError(said)
+    model = job.options.get("model")
+    if model is not None and model not in model_names() and not may_be_checkpoint(model):
+        raise JobFileError(str(no_such_model(model)))
+    _check_settings(job)
 
 
 def _check_settings(job: JobFile) -> None:

@@ -53,7 +53,7 @@ def _of_field(field: JobField) -> dict[str, Any]:
     if field.choices:
         said["enum"] = list(field.choices)
     if field.low is not None:
-        said["minimum"] = field.low
+        said["exclusiveMinimum" if field.above else "minimum"] = field.low
     if field.high is not None:
         said["maximum"] = field.high
     if field.many:

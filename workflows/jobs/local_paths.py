@@ -5,12 +5,14 @@ Whether the other machines see them cannot be known from here. `soundquarry run`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 PLACES: Final = ("sources", "list_csv", "root", "unseen", "out")
 """Options that name places of data."""
+LOCAL_SCHEMES: Final = ("file://", "local://")
 
 
 def with_absolute_paths(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,12 +20,14 @@ def with_absolute_paths(options: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: _each(options[name], _absolute) for name in PLACES if name in options}
     if _is_checkpoint(options.get("model", "")):
         named["model"] = _absolute(options["model"])
+    if "out" in named:  # a path has lost it already
+        named["out"] = re.sub(r"(?<=[^:/])/+$", "", named["out"])
     return {**options, **named}
 
 
-def words_about_paths(options: Mapping[str, Any]) -> list[str]:
-    """A sentence for every option that names a path of this machine."""
-    model = ("model",) if _is_checkpoint(options.get("model", "")) else ()
+def words_about_paths(options: Mapping[str, Any], only_paths: Collection[str] = ()) -> list[str]:
+    """A sentence for every option that names a path of this machine. Those `only_paths` cannot be URLs."""
+    model = ("model",) if may_be_checkpoint(options.get("model", "")) else ()
     said = []
     for name in (*PLACES, *model):
         value = options.get(name, [])
@@ -31,9 +35,10 @@ def words_about_paths(options: Mapping[str, Any]) -> list[str]:
         if local:
             more = f" and {len(local) - 1} more" if len(local) > 1 else ""
             must = "can write" if name == "out" else "sees"
+            url = "" if name in (*only_paths, *model) else f"; else give a URL such as s3://bucket/{name}"
             said.append(
                 f"{name}: {local[0]}{more} is a path of this machine, not sent along: right only where every node of "
-                f"the cluster {must} it under this name; else give a URL such as s3://bucket/{name}"
+                f"the cluster {must} it under this name{url}"
             )
     return said
 
@@ -45,7 +50,12 @@ def is_path(uri: str) -> bool:
     (True, True, False)
     """
     around = uri.rpartition("::")[2] if "://" in uri else uri
-    return "://" not in around or around.startswith(("file://", "local://"))
+    return "://" not in around or around.startswith(LOCAL_SCHEMES)
+
+
+def may_be_checkpoint(model: str) -> bool:
+    """Whether a model is named by a path: of a file here, or from the root on, where the nodes may have one."""
+    return _is_checkpoint(model) or (is_path(model) and Path(model).is_absolute())
 
 
 def _is_checkpoint(model: str) -> bool:
@@ -53,8 +63,14 @@ def _is_checkpoint(model: str) -> bool:
 
 
 def _absolute(uri: str) -> str:
-    return uri if "://" in uri else str(Path(uri).expanduser().absolute())
+    """A path from its root on; of a member of an archive, the path of the file that holds it all."""
+    from operators.media.archive_slice import layers
+
+    *inner, home = layers(uri)
+    scheme = next((scheme for scheme in LOCAL_SCHEMES if home.startswith(scheme)), "")
+    path = home.removeprefix(scheme)
+    return uri if "://" in path else "::".join([*inner, scheme + str(Path(path).expanduser().absolute())])
 
 
-def _each(value: Any, change: Any) -> Any:
+def _each(value: Any, change: Callable[[str], str]) -> Any:
     return [change(entry) for entry in value] if isinstance(value, list) else change(value)

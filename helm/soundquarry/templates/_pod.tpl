@@ -145,6 +145,7 @@ spec:
 {{- $most := include "soundquarry.clusterMaximum" .workers | fromJson }}
 - {name: SOUNDQUARRY_MAX_CPUS, value: {{ int $most.cpus | quote }}}
 - {name: SOUNDQUARRY_MAX_GPUS, value: {{ int $most.gpus | quote }}}
+- {name: SOUNDQUARRY_NODE_CPUS, value: {{ int $most.nodeCpus | quote }}}
 {{- end }}
 {{- end }}
 {{- range $name, $value := .ray.env }}
@@ -157,21 +158,23 @@ spec:
 {{- end -}}
 
 {{/*
-Cores and GPUs of all workers once there are as many as autoscaling may add, given their values: Ray does not tell the driver.
-Ray counts a core that is asked for in part as a whole one.
+Cores and GPUs of all workers once there are as many as autoscaling may add, and cores of the smallest of them, given their
+values: Ray does not tell the driver. Ray counts a core that is asked for in part as a whole one.
 */}}
 {{- define "soundquarry.clusterMaximum" -}}
 {{- $cpus := 0 -}}
 {{- $gpus := 0 -}}
+{{- $node := 0 -}}
 {{- range . -}}
 {{- if .enabled -}}
 {{- $asked := default (default dict .resources.requests).cpu .resources.limits.cpu | toString -}}
 {{- $cores := hasSuffix "m" $asked | ternary (divf (trimSuffix "m" $asked) 1000) (float64 $asked) | ceil | int -}}
 {{- $cpus = add $cpus (mul .maxReplicas $cores) -}}
 {{- $gpus = add $gpus (mul .maxReplicas (default 0 .gpus)) -}}
+{{- $node = eq $node 0 | ternary $cores (min $node $cores) -}}
 {{- end -}}
 {{- end -}}
-{{- dict "cpus" $cpus "gpus" $gpus | toJson -}}
+{{- dict "cpus" $cpus "gpus" $gpus "nodeCpus" $node | toJson -}}
 {{- end -}}
 
 {{- define "soundquarry.rayVolumeMounts" -}}

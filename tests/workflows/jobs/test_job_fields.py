@@ -39,6 +39,8 @@ def test_limits_are_those_of_the_settings() -> None:
         ("threshold", True, "threshold is True; give a number"),
         ("threshold", float("nan"), "threshold is nan; give a number"),
         ("workers", 0, "workers is 0; give at least 1"),
+        ("max_gpu_hours", 0, "max_gpu_hours is 0; give more than 0"),
+        ("metrics_port", 70_000, "metrics_port is 70000; give a number from 1 to 65535"),
         ("workers", 1.5, "workers is 1.5; give a whole number"),
         ("no_gate", "yes", "no_gate is 'yes'; give true or false"),
         ("out", 3, "out is 3; give text: put it in quotes"),

@@ -66,6 +66,8 @@ def test_work_is_what_is_done_and_not_how_it_is_told(job_file: Path) -> None:
     work = read_job(job_file).work
     assert read_job(job_file, ["--json"]).work == work
     assert read_job(job_file, ["--unit-seconds", "600"]).work == work  # the default, spelled out
+    for how in (["--workers", "4"], ["--device", "cuda"], ["--max-gpu-hours", "2"], ["--out", "s3://stems/talks/"]):
+        assert read_job(job_file, how).work == work
     assert read_job(job_file, ["--threshold", "0.41"]).work != work
     job_file.write_text(JOB.replace("extract", "mine"))
     assert read_job(job_file).work != work
@@ -112,8 +114,25 @@ def test_work_follows_the_bytes_of_a_list_and_not_the_folder_it_lies_in(
     assert works[0] != works[2]
 
 
-def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path) -> None:
+def test_what_the_environment_says_is_no_part_of_a_job(job_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "address" not in read_job(job_file, ["--address", "auto"]).options
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_JOB", "of the environment")
+    assert "metrics_job" not in read_job(job_file).options
+
+
+def test_what_a_file_says_wins_over_the_environment_of_who_submits_and_of_who_runs(
+    job_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"pushgateway": "http://of-the-file:9091", "metrics_port": 9000, "metrics_job": "soundquarry"}
+    job_file.write_text(JOB + "".join(f"{name}: {value}\n" for name, value in said.items()))
+    monkeypatch.setenv("SOUNDQUARRY_PUSHGATEWAY", "http://of-the-environment:9091")
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_PORT", "7")
+    monkeypatch.setenv("SOUNDQUARRY_METRICS_JOB", "of the environment")
+    job = read_job(job_file)
+    assert said.items() <= job.options.items()
+    assert said.items() <= context_of(job).params.items()
+    job_file.write_text(JOB)
+    assert context_of(read_job(job_file)).params["metrics_port"] == 7
 
 
 @pytest.mark.parametrize(
@@ -146,6 +165,9 @@ def test_what_cannot_be_a_job_is_explained(job_file: Path, text: str, said: str)
 def test_a_file_that_is_not_there_or_is_no_text_is_explained(tmp_path: Path) -> None:
     with pytest.raises(JobFileError, match=r"no job file at extrac: did you mean the workflow 'extract'\?"):
         read_job(Path("extrac"))
+    (tmp_path / "dir.yaml").mkdir()
+    with pytest.raises(JobFileError, match=r"dir\.yaml is a folder: give the YAML file of a job"):
+        read_job(tmp_path / "dir.yaml")
     (tmp_path / "job.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(JobFileError, match="this is not UTF-8 text"):
         read_job(tmp_path / "job.yaml")
@@ -195,3 +217,12 @@ def test_a_job_is_understood_without_torch_and_ray(job_file: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_option_before_the_file_is_told_to_come_after_it(job_file: Path) -> None:
+    done = CliRunner().invoke(app, ["run", "--threshold", "0.4", str(job_file)])
+    assert done.exit_code == 2
+    assert "--threshold is an option of a workflow, and comes after it: soundquarry run JOB.yaml" in done.stderr
+    done = CliRunner().invoke(app, ["run", str(job_file.parent)])
+    assert done.exit_code == 2
+    assert "is a folder: give the YAML file of a job" in done.stderr

@@ -78,6 +78,18 @@ def test_paths_of_this_machine_are_absolute_and_told_of(tmp_path: Path, monkeypa
     assert len(sent.warnings) == 2
 
 
+def test_a_model_that_is_to_be_fetched_or_lies_on_the_nodes_is_not_refused() -> None:
+    assert parcel(job_of("extract", [*PLACES, "--catalog", "everyday", "--model", "clapsep"])).warnings == ()
+    (said,) = parcel(job_of("mine", [*PLACES, "--catalog", "everyday", "--model", "/m/mine.safetensors"])).warnings
+    assert said.startswith("model: /m/mine.safetensors is a path of this machine")
+
+
+def test_a_list_of_mixtures_is_told_of_as_a_path_and_never_as_a_url() -> None:
+    said = parcel(job_of("evaluate", ["/data/list.csv", "--root", "/data"])).warnings
+    assert [sentence.partition(":")[0] for sentence in said] == ["list_csv", "root"]
+    assert not any("s3://" in sentence for sentence in said)
+
+
 def test_categories_are_checked_here_against_a_list_of_this_machine(catalog: Path, tmp_path: Path) -> None:
     (tmp_path / "ucs.csv").write_text("CatID\nANMLDog\n")
     asked = [*PLACES, "--catalog", str(catalog), "--ucs-list", str(tmp_path / "ucs.csv")]
@@ -93,6 +105,17 @@ def test_categories_are_checked_here_against_a_list_of_this_machine(catalog: Pat
         ("extract", ["--no-gate", "--gate-threshold", "0.1"], JobFileError, "give one of them"),
         ("mine", ["--min-seconds", "4", "--max-event-seconds", "2"], JobFileError, "must be shorter than the longest"),
         ("extract", ["--catalog", "no.yaml"], CatalogError, "no catalog at 'no.yaml'"),
+        (
+            "extract",
+            ["--metrics-port", "99999"],
+            JobFileError,
+            "--metrics-port is 99999; give a number from 1 to 65535",
+        ),
+        ("mine", ["--pushgateway", "foo"], JobFileError, "--pushgateway is 'foo': it does not begin with http://"),
+        ("mine", ["--max-gpu-hours", "0"], JobFileError, "--max-gpu-hours is 0.0; give more than 0"),
+        ("extract", ["--max-gpu-hours", "1", "--device", "cpu"], JobFileError, "give hours above 0, on a GPU"),
+        ("extract", ["--model", "minni"], JobFileError, r"no model 'minni' \(did you mean mini\?\)"),
+        ("extract", ["--model", "missing/x.safetensors"], JobFileError, "it is neither a file nor a model's name"),
     ],
 )
 def test_what_could_not_run_is_not_packed(workflow: str, options: list[str], error: type[Exception], said: str) -> None:

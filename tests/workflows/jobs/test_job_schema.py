@@ -26,6 +26,7 @@ RIGHT: list[dict[str, Any]] = [
     *LEAST.values(),
     LEAST["extract"] | {"threshold": 0, "no_gate": True, "device": "cuda", "workers": 4, "unit_seconds": 30.5},
     LEAST["extract"] | {"threshold": None, "workers": None},
+    LEAST["extract"] | {"max_gpu_hours": 0.01, "metrics_port": 65_535},
     LEAST["mine"] | {"padding": 5, "max_event_seconds": 40, "ucs_list": "ucs.csv"},
     LEAST["evaluate"] | {"bss": True, "unseen": "labels.txt"},
 ]
@@ -46,6 +47,10 @@ WRONG: list[dict[str, Any]] = [
         {"workers": 0},
         {"workers": 1.5},
         {"unit_seconds": 601},
+        {"max_gpu_hours": 0},
+        {"max_gpu_hours": -1},
+        {"metrics_port": 0},
+        {"metrics_port": 65_536},
         {"no_gate": "yes"},
         {"no_gate": 1},
         {"workflow": "train"},

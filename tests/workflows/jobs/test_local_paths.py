@@ -23,6 +23,34 @@ def test_paths_are_written_from_the_root_on_and_urls_stay(tmp_path: Path, monkey
     assert with_absolute_paths({"model": "mini"}) == {"model": "mini"}
 
 
+def test_of_a_member_the_file_that_holds_it_all_is_written_from_the_root_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "zip://a.wav::talks.zip": f"zip://a.wav::{tmp_path}/talks.zip",
+        "tar://a.wav::zip://in.tar::file://talks.zip": f"tar://a.wav::zip://in.tar::file://{tmp_path}/talks.zip",
+        "file://talks": f"file://{tmp_path}/talks",
+        "zip://a.wav::/x::y/talks.zip": "zip://a.wav::/x::y/talks.zip",
+        "zip://a.wav::s3://b/talks.zip": "zip://a.wav::s3://b/talks.zip",
+    }
+    assert with_absolute_paths({"sources": list(given)})["sources"] == list(given.values())
+
+
+@pytest.mark.parametrize("out", ["s3://b/o", "s3://b/o/", "s3://b/o//"])
+def test_a_slash_at_the_end_of_out_makes_no_other_place(out: str) -> None:
+    assert with_absolute_paths({"out": out}) == {"out": "s3://b/o"}
+    assert with_absolute_paths({"out": "s3://"}) == {"out": "s3://"}
+
+
+def test_what_can_only_be_a_path_is_not_told_to_be_a_url() -> None:
+    (said,) = words_about_paths({"root": "/mixtures"}, only_paths=("root",))
+    assert said.endswith("sees it under this name")
+    (said,) = words_about_paths({"model": "/models/mine.safetensors"})
+    assert said.startswith("model: /models/mine.safetensors is a path of this machine")
+    assert "s3://" not in said
+
+
 def test_every_option_with_a_path_is_told_of_once() -> None:
     said = words_about_paths({"sources": ["/a.wav", "s3://b/c", "/d.wav"], "out": "/o", "model": "mini"})
     assert len(said) == 2

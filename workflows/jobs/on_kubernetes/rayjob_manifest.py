@@ -27,6 +27,9 @@ NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 IN_THE_DRIVER: Final = frozenset({"evaluate"})
 """Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
 GPU: Final = "nvidia.com/gpu"
+METRICS_JOB: Final = "SOUNDQUARRY_METRICS_JOB"
+SUBMITTED: Final = "-adhoc"
+"""Behind the job that the chart's own run is to the Pushgateway; the chart's alerts know both."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def rayjob(template: Template, name: str, namespace: str, workflow: str, work: s
     meta.update(name=name, namespace=namespace, labels=labels)
     if job_map != template.job_map:
         _forget_the_charts_job(manifest)
+        _tell_apart(manifest["spec"])
     _reserve(manifest["spec"], workflow)
     for volume in _job_volumes(manifest):
         volume["configMap"]["name"] = job_map
@@ -97,6 +101,14 @@ def _forget_the_charts_job(manifest: Object) -> None:
     head = manifest["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]
     for meta in (manifest["metadata"], head.get("metadata") or {}):
         (meta.get("labels") or {}).pop(JOB, None)
+
+
+def _tell_apart(spec: Object) -> None:
+    """What the Pushgateway hears of a submitted job is not of the chart's own, which succeeds by itself or does not."""
+    head = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    for variable in (each for container in head["containers"] for each in container.get("env") or []):
+        if variable["name"] == METRICS_JOB:
+            variable["value"] += SUBMITTED
 
 
 def _reserve(spec: Object, workflow: str) -> None:

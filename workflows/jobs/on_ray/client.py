@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,8 @@ TALKERS: Final = (
 """Loggers that tell of every upload, and warn of files above 10 MiB. Their loggers, not handlers: those are shared."""
 ADDRESSES: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Ray lets these win over the address that it is handed."""
+TAKEN: Final = re.compile(r"submission_id \S+ already exists")
+"""In the traceback that a head answers with (Ray 2.60), with a status of 500."""
 T = TypeVar("T")
 
 
@@ -53,6 +56,7 @@ def in_words(address: str) -> Iterator[None]:
     """Turns what Ray's client raises into JobErrors."""
     import aiohttp
     import requests
+    import urllib3
     from ray.exceptions import AuthenticationError
 
     try:
@@ -72,6 +76,8 @@ def in_words(address: str) -> Iterator[None]:
             "dashboard, 8265), whether the head runs, and whether it runs with its dashboard (ray[default], "
             "--include-dashboard=true)"
         ) from error
+    except (ValueError, TypeError, urllib3.exceptions.HTTPError) as error:
+        raise JobError(f"{address} cannot be asked ({type(error).__name__}: {error}): check the address") from error
     except RuntimeError as error:
         if "Version check returned 404" in str(error):
             raise JobError(f"what answers at {address} is no Ray head, or one without ray[default]") from error
@@ -105,6 +111,16 @@ def tail(client: Any, name: str, address: str, ended: Callable[[], bool]) -> Ite
         loop.close()
 
 
+def last_words(text: str) -> str:
+    """The last line of a traceback that says anything: there may be lines of dots behind it.
+
+    >>> last_words("Traceback ...\\n  File ...\\nValueError: no room.\\n.\\n")
+    'ValueError: no room.'
+    """
+    said = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+    return said[-1] if said else "no reason was told"
+
+
 def _client_class() -> Any:
     """JobSubmissionClient with time limits, and with errors by their kind. Ray takes a second to import."""
     from ray.job_submission import JobSubmissionClient
@@ -118,10 +134,10 @@ def _client_class() -> Any:
             return super()._do_request(*arguments, **options)
 
         def _raise_error(self, response: Any) -> None:
-            said = response.text.strip().rpartition("\n")[2]  # the last line of a traceback
+            said = last_words(response.text)
             if response.status_code == 404:
                 raise UnknownJobError(said)
-            if "already exists" in said:
+            if TAKEN.search(response.text):
                 raise NameTakenError(said)
             if response.status_code >= 500:
                 raise Unanswered(f"the head at {self._address} is not ready ({response.status_code}: {said})")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from workflows.jobs.job_file import JobFile
 from workflows.jobs.job_parcel import JOB_FILE, parcel
@@ -46,6 +46,7 @@ STATES: Final[dict[str, Progress]] = {
     "STOPPED": "stopped",
 }
 PROGRAM: Final = "soundquarry"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ class RayJobs:
             state = self._patiently(name)
             if state.is_live:
                 time.sleep(POLL_SECONDS)
-        with in_words(self.address):
-            yield self._client.get_job_logs(name)[told:]
+        yield self._asked_again(name, lambda: self._whole_log(name))[told:]
 
     def cancel(self, name: str) -> None:
         """Stop the job, if it has not ended; returns when it has."""
@@ -147,12 +147,20 @@ class RayJobs:
         with in_words(self.address):
             return self._client.get_job_info(name)
 
+    def _whole_log(self, name: str) -> str:
+        with in_words(self.address):
+            return str(self._client.get_job_logs(name))
+
     def _patiently(self, name: str) -> JobState:
         """How far a job is that the head has known, with time for the head to come back."""
+        return self._asked_again(name, lambda: state_of(self._details(name)))
+
+    def _asked_again(self, name: str, ask: Callable[[], T]) -> T:
+        """What the head says of a job that it has known, with time for it to come back."""
         gives_up = time.monotonic() + self.patience_seconds
         while True:
             try:
-                return state_of(self._details(name))
+                return ask()
             except UnknownJobError:
                 raise JobError(
                     f"the head at {self.address} was restarted and has forgotten {name}, which ended with it; {AGAIN}"

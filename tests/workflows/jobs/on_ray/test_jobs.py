@@ -9,10 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, get_ident
+from typing import Any
 
 import psutil
 import pytest
+import requests
 from made_media import chirp, encode
 from ray_head import RayHead, ray_head
 from small_model import save_small
@@ -20,6 +24,7 @@ from small_model import save_small
 from operators.verification import verify_dataset
 from workflows.jobs.job_file import JobFile, job_of
 from workflows.jobs.job_service import JobError, Submitted
+from workflows.jobs.on_ray.client import last_words
 from workflows.jobs.on_ray.jobs import RayJobs
 
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
@@ -94,7 +99,7 @@ def test_a_job_is_followed_to_its_end_and_its_stems_are_there(head: RayHead, med
 
 
 def test_a_job_that_fails_ends_with_its_own_exit_code_and_its_own_words(
-    head: RayHead, service: RayJobs, media: Path, tmp_path: Path
+    head: RayHead, service: RayJobs, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = submit(head, "extract", *options(media, tmp_path / "out", source="gone.wav"), "--follow", "--name", "gone")
     assert done.returncode == 2, done.stdout + done.stderr
@@ -105,6 +110,16 @@ def test_a_job_that_fails_ends_with_its_own_exit_code_and_its_own_words(
     again = submit(head, "extract", *options(media, tmp_path / "out"), "--name", "gone")
     assert again.returncode == 1
     assert "there is a job gone already, which has other work or has ended (failed)" in again.stderr
+
+    fails, asked = iter([True, True]), service._client.get_job_logs
+
+    def away_at_first(name: str) -> Any:
+        if next(fails, False):
+            raise requests.ConnectionError("the head is on its way back")
+        return asked(name)
+
+    monkeypatch.setattr(service._client, "get_job_logs", away_at_first)
+    assert "gone.wav" in "".join(service.logs("gone", follow=True))
 
 
 def test_a_head_without_our_python_says_how_to_name_one(service: RayJobs, media: Path, tmp_path: Path) -> None:
@@ -118,6 +133,32 @@ def test_a_name_that_is_unknown_is_an_error(head: RayHead, service: RayJobs) -> 
     for ask in (service.status, service.cancel, lambda name: next(service.logs(name, follow=True))):
         with pytest.raises(JobError, match=f"the head at {head.url} knows no job nobody"):
             ask("nobody")
+
+
+def test_two_submits_of_the_same_work_at_once_are_one_job(head: RayHead, media: Path, tmp_path: Path) -> None:
+    job, both_have_looked, looked = long_job(media, tmp_path / "out"), Barrier(2), set()
+
+    class Simultaneous(RayJobs):
+        def _all(self) -> Any:
+            found = super()._all()
+            if get_ident() not in looked:
+                looked.add(get_ident())
+                both_have_looked.wait(timeout=60)
+            return found
+
+    with ThreadPoolExecutor(2) as threads:
+        sent = list(threads.map(lambda _: Simultaneous(head.url).submit(job, None, "join"), range(2)))
+    name = f"sq-extract-{job.work}"
+    assert sorted(sent, key=lambda one: one.joined) == [Submitted(name), Submitted(name, joined=True)]
+    service = RayJobs(head.url)
+    assert [row.name for row in service.list() if row.is_live] == [name]
+    service.cancel(name)
+
+
+def test_the_reason_of_a_head_is_the_last_line_with_a_word_in_it() -> None:
+    text = "Traceback (most recent call last):\n  File ...\nValueError: there is no room.\n.\n\n"
+    assert last_words(text) == "ValueError: there is no room."
+    assert last_words("\n.\n") == "no reason was told"
 
 
 def test_the_same_work_is_joined_goes_on_after_it_was_cancelled_and_a_killed_driver_is_told_of(
