@@ -86,9 +86,10 @@ def submit(
     given = context.args
     _check_order(what, "soundquarry submit extract SOURCES ... --threshold 0.4")
     job = run(lambda: job_of(what, given) if what in WORKFLOWS else read_job(Path(what), given))
-    for warning in run(lambda: parcel(job)).warnings:
-        _say(f"warning: {warning}")
+    run(lambda: parcel(job))  # what is wrong with the job is said before a cluster is asked
     service = target.service(python)
+    for warning in run(lambda: parcel(job, service.mounted())).warnings:
+        _say(f"warning: {warning}")
     sent = run(lambda: service.submit(job, name, cast("IfRunning", if_running)))
     if sent.skipped:
         what = "the schedule's run before this one goes on" if sent.other_work else "the same work already runs"

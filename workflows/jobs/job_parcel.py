@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +38,11 @@ class Parcel:
     warnings: tuple[str, ...]
 
 
-def parcel(job: JobFile) -> Parcel:
-    """The job, packed. Raises JobFileError and CatalogError for what could not run."""
+def parcel(job: JobFile, mounted: Collection[str] = ()) -> Parcel:
+    """The job, packed; `mounted` are folders that every machine of the cluster has.
+
+    Raises JobFileError and CatalogError for what could not run.
+    """
     _check(job)
     options, files = with_absolute_paths(job.options), {}
     if job.catalog is not None:
@@ -52,7 +55,7 @@ def parcel(job: JobFile) -> Parcel:
     order = [name for name in fields_of(job.workflow) if name in options]
     only_paths = [name for name, field in fields_of(job.workflow).items() if field.kind is Path]
     content = {"workflow": job.workflow, **{name: options[name] for name in order}}
-    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(words_about_paths(options, only_paths)))
+    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(words_about_paths(options, only_paths, mounted)))
 
 
 def _check(job: JobFile) -> None:

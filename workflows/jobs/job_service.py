@@ -65,6 +65,10 @@ class JobService(Protocol):
         """Begin the job under `name`, or under a name made of its work; or join the one that does this work."""
         ...
 
+    def mounted(self) -> tuple[str, ...]:
+        """Folders that every machine of the cluster has, as far as is known before anything is sent."""
+        ...
+
     def list(self) -> list[JobState]:
         """The jobs that were submitted by this program, the newest first."""
         ...

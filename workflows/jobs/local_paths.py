@@ -25,13 +25,22 @@ def with_absolute_paths(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, **named}
 
 
-def words_about_paths(options: Mapping[str, Any], only_paths: Collection[str] = ()) -> list[str]:
-    """A sentence for every option that names a path of this machine. Those `only_paths` cannot be URLs."""
+def words_about_paths(
+    options: Mapping[str, Any], only_paths: Collection[str] = (), mounted: Collection[str] = ()
+) -> list[str]:
+    """A sentence for every option that names a path of this machine.
+
+    Those `only_paths` cannot be URLs. What lies below a folder that is `mounted` where the job runs needs no words.
+    """
     model = ("model",) if may_be_checkpoint(options.get("model", "")) else ()
     said = []
     for name in (*PLACES, *model):
         value = options.get(name, [])
-        local = [uri for uri in (value if isinstance(value, list) else [value]) if is_path(uri)]
+        local = [
+            uri
+            for uri in (value if isinstance(value, list) else [value])
+            if is_path(uri) and not _lies_in(uri, mounted)
+        ]
         if local:
             more = f" and {len(local) - 1} more" if len(local) > 1 else ""
             must = "can write" if name == "out" else "sees"
@@ -51,6 +60,11 @@ def is_path(uri: str) -> bool:
     """
     around = uri.rpartition("::")[2] if "://" in uri else uri
     return "://" not in around or around.startswith(LOCAL_SCHEMES)
+
+
+def _lies_in(uri: str, folders: Collection[str]) -> bool:
+    path = Path(uri.rpartition("::")[2].removeprefix("file://").removeprefix("local://"))
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def may_be_checkpoint(model: str) -> bool:

@@ -72,3 +72,10 @@ def test_every_option_with_a_path_is_told_of_once() -> None:
 )
 def test_a_path_is_told_from_a_url_by_the_outermost_file(uri: str, path: bool) -> None:
     assert is_path(uri) is path
+
+
+def test_what_lies_in_a_folder_that_the_job_will_have_needs_no_words() -> None:
+    options = {"sources": ["/archive/talks", "zip://a.wav::/archive/b.zip"], "out": "/archives"}
+    (said,) = words_about_paths(options, mounted=("/archive",))
+    assert said.startswith("out: /archives is a path of this machine")
+    assert words_about_paths({"out": "/archive"}, mounted=("/archive",)) == []

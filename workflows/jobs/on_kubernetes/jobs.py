@@ -21,7 +21,7 @@ from workflows.jobs.on_kubernetes.api import KubernetesApi, Object
 from workflows.jobs.on_kubernetes.chart_template import find_template
 from workflows.jobs.on_kubernetes.pod_log import PodLog
 from workflows.jobs.on_kubernetes.rayjob_follow import Following, no_such_job
-from workflows.jobs.on_kubernetes.rayjob_manifest import check_name
+from workflows.jobs.on_kubernetes.rayjob_manifest import check_name, mount_paths
 from workflows.jobs.on_kubernetes.rayjob_phase import phase_of
 from workflows.jobs.on_kubernetes.rayjob_pods import events_of, pods_of, printing
 from workflows.jobs.on_kubernetes.rayjob_state import (
@@ -62,6 +62,10 @@ class KubernetesJobs:
         self._release = release
         self._say = say
         self._followed: dict[str, Following] = {}
+
+    def mounted(self) -> tuple[str, ...]:
+        """Where the chart mounts volumes of its own into the head and every worker."""
+        return mount_paths(find_template(self._api, self._release))
 
     def submit(self, job: JobFile, name: str | None, if_running: IfRunning) -> Submitted:
         """Create the RayJob, or say which one does this work already."""

@@ -92,6 +92,18 @@ def check_name(name: str) -> None:
         )
 
 
+def mount_paths(template: Template) -> tuple[str, ...]:
+    """Where every pod of the cluster has a volume that is no scratch of its own."""
+    cluster = template.manifest["spec"].get("rayClusterSpec") or {}
+    groups = [cluster.get("headGroupSpec"), *(cluster.get("workerGroupSpecs") or [])]
+    paths: list[set[str]] = []
+    for pod in (group["template"]["spec"] for group in groups if group):
+        own = {volume["name"] for volume in pod.get("volumes") or [] if "emptyDir" in volume or "ephemeral" in volume}
+        places = pod["containers"][0].get("volumeMounts") or []
+        paths.append({place["mountPath"] for place in places if place["name"] not in own})
+    return tuple(sorted(set.intersection(*paths))) if paths else ()
+
+
 def mounts(job: Object, config_map: str) -> bool:
     """Whether a RayJob reads its job from a ConfigMap."""
     return any(volume["configMap"]["name"] == config_map for volume in _job_volumes(job))

@@ -58,6 +58,10 @@ class RayJobs:
     """The interpreter on the head; a bare name is looked up in its PATH."""
     patience_seconds: float = PATIENCE_SECONDS
 
+    def mounted(self) -> tuple[str, ...]:
+        """Nothing is known of the folders of a cluster's machines."""
+        return ()
+
     def submit(self, job: JobFile, name: str | None, if_running: IfRunning) -> Submitted:
         """Begin the job, or join the one that does its work."""
         sent = parcel(job)
