@@ -275,6 +275,6 @@ def test_every_variable_that_the_chart_sets_itself_is_refused_among_the_users() 
     }
     pods = rendered(values).pods.values()
     own = {entry["name"] for pod in pods for entry in pod["spec"]["containers"][0].get("env", [])}
-    assert len(own) == 8
+    assert len(own) == 9
     text = refusal({"env": [{"name": name, "value": "1"} for name in sorted(own)]})
-    assert text.count("which the chart sets itself") == 8
+    assert text.count("which the chart sets itself") == 9

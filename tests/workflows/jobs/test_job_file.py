@@ -97,8 +97,8 @@ def test_work_follows_the_bytes_of_recordings_and_the_place_of_relative_paths(
     ("workflow", "option", "rest"),
     [
         ("mine", "ucs_list", "sources: [s3://archive/talks]\ncatalog: everyday\nout: s3://stems/talks\n"),
-        ("evaluate", "list_csv", "root: s3://sounds\n"),
-        ("evaluate", "unseen", "list_csv: s3://sounds/list.csv\nroot: s3://sounds\n"),
+        ("evaluate", "list_csv", "root: /sounds\n"),
+        ("evaluate", "unseen", "list_csv: /sounds/list.csv\nroot: /sounds\n"),
     ],
 )
 def test_work_follows_the_bytes_of_a_list_and_not_the_folder_it_lies_in(
