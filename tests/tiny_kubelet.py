@@ -32,6 +32,8 @@ from server_api import Api, Object, RefusedError
 
 NODE: Final = "laptop"
 LOOK_SECONDS: Final = 0.2
+HEARTBEAT_SECONDS: Final = 5.0
+"""A node that is silent for 40 seconds is given up by the controllers, and gets no pods any more."""
 ROOM: Final = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "200"}
 """What the scheduler may give away; no GPU."""
 IMAGES_OWN: Final = ("soundquarry",)
@@ -86,6 +88,8 @@ class TinyKubelet:
     pods: dict[str, RunningPod] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     """What went wrong in here; a test that waits in vain reads it."""
+    told: float = 0.0
+    """When the node was last said to be ready, on the monotonic clock."""
 
     @property
     def api(self) -> Api:
@@ -96,18 +100,21 @@ class TinyKubelet:
         meta = {"name": NODE, "labels": {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux"}}
         node = self.api.create({"apiVersion": "v1", "kind": "Node", "metadata": meta})
         self.api.patch(node, {"spec": {"taints": None}})  # a new node is tainted as not ready
-        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": _now()}
         status = {
             "capacity": ROOM,
             "allocatable": ROOM,
-            "conditions": [ready],
+            "conditions": [_ready()],
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
         }
         self.api.patch(node, {"status": status}, "/status")
 
     def look(self) -> None:
-        """Start what is new, tell what has ended, end what is being deleted."""
+        """Say that the node lives, start pods that are new, tell which have ended, end those that are being deleted."""
+        if time.monotonic() - self.told > HEARTBEAT_SECONDS:
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+            self.api.patch(node, {"status": {"conditions": [_ready()]}}, "/status")
+            self.told = time.monotonic()
         pods = self.api.list("v1", "Pod", fieldSelector=f"spec.nodeName={NODE}")
         for pod in pods:
             with contextlib.suppress(RefusedError):  # deleted meanwhile
@@ -257,6 +264,10 @@ class _Logs(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+def _ready() -> dict[str, str]:
+    return {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": _now()}
 
 
 def _now() -> str:

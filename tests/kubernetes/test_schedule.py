@@ -105,8 +105,8 @@ def test_a_pod_that_is_lost_is_followed_by_one_that_joins_its_run(
 def test_a_run_that_fails_fails_its_tick_with_the_same_exit_code(
     release: Release, folder: Path, kuberay: TinyKubeRay
 ) -> None:
-    (folder / "archive").rmdir()
-    (folder / "archive").write_text("no folder", encoding="utf-8")
+    (folder / "stems").rmdir()
+    (folder / "stems").write_text("nothing can be written below a file", encoding="utf-8")
     release.install(nightly(folder))
     kuberay.served.add(release.namespace)
     tick(release)
