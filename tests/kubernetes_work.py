@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from server_api import PATIENCE_SECONDS, Api, Object, awaited
+from typing import Final
+
+from server_api import PATIENCE_SECONDS, Api, Object, RefusedError, awaited
+
+NOT_BEGUN: Final = (400, 404)
+"""What the server says of the log of a container that is not running yet."""
 
 
 def outcome(api: Api, name: str, namespace: str, seconds: float = PATIENCE_SECONDS) -> str:
@@ -22,9 +27,14 @@ def pod_of(api: Api, name: str, namespace: str) -> Object:
 
 
 def log_of(api: Api, name: str, namespace: str) -> str:
-    """What the Job's pod printed so far."""
+    """What the Job's pod printed so far; nothing where it has not begun."""
     pod = pod_of(api, name, namespace)
-    return str(api.call("GET", api.path("v1", "Pod", namespace, pod["metadata"]["name"]) + "/log"))
+    try:
+        return str(api.call("GET", api.path("v1", "Pod", namespace, pod["metadata"]["name"]) + "/log"))
+    except RefusedError as error:
+        if error.code not in NOT_BEGUN:
+            raise
+        return ""
 
 
 def started_by(api: Api, cron_job: Object, name: str) -> None:
