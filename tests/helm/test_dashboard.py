@@ -33,7 +33,12 @@ VARIABLES: Final = {
     "$gpu_hour_price": "2.5",
     "$__range": "1h",
 }
-ELSEWHERE: Final = {"kube_pod_container_status_last_terminated_reason", "kube_pod_container_status_terminated_reason"}
+ELSEWHERE: Final = {
+    "kube_pod_container_status_last_terminated_reason",
+    "kube_pod_container_status_restarts_total",
+    "kube_pod_container_status_terminated_reason",
+    "kube_pod_info",
+}
 """Metrics of kube-state-metrics."""
 OF_GPUS: Final = {"ray_node_gpus_utilization"}
 
