@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
+
+AGAIN_SECONDS: Final = 0.05
+"""After so long an interruption that was lost comes again; whatever ignored it is over by then, or it is lost again."""
 
 
 @contextlib.contextmanager
@@ -44,22 +48,37 @@ def interruptible_between_steps() -> Iterator[Callable[[], None]]:
 def terminated_like_interrupted() -> Iterator[Callable[[], None]]:
     """SIGTERM, by which a job is cancelled and a pod is ended, raises KeyboardInterrupt: the run's log then says so.
 
-    Hands out a function that sets this up again, for where something else has set a handler of its own meanwhile. In
-    another thread than the main one, which hears no signals, it does nothing.
+    Hands out a function that sets this up again, for where something else has set a handler of its own meanwhile. An
+    interruption that Python ignores, since it came within a callback of an import or of the garbage collection, comes
+    again. In another thread than the main one, which hears no signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
+    over = threading.Event()
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    def come_again() -> None:
+        if not over.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    def ignored(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is not KeyboardInterrupt:
+            hook_before(what)
+        else:
+            threading.Timer(AGAIN_SECONDS, come_again).start()
+
     def set_up() -> None:
         signal.signal(signal.SIGTERM, interrupt)
 
-    before = signal.getsignal(signal.SIGTERM)
+    before, hook_before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     set_up()
+    sys.unraisablehook = ignored
     try:
         yield set_up
     finally:
+        over.set()
+        sys.unraisablehook = hook_before
         signal.signal(signal.SIGTERM, before)

@@ -64,6 +64,19 @@ def test_a_termination_is_an_interruption_and_the_handler_comes_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_termination_that_python_ignores_comes_again() -> None:
+    class Ignores:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)  # what is raised here is lost, whatever it is
+
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        Ignores()
+        time.sleep(10)
+        raise AssertionError("went on")
+    assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == (before, hook)
+
+
 def test_a_command_that_is_terminated_says_so_and_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught:
         run(lambda: signal.raise_signal(signal.SIGTERM), interrupted="go on")
