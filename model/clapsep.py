@@ -228,6 +228,9 @@ class CLAPSep(MaskNetwork):
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self._renderers.at(sample_rate, spectrum.device).render(mask.bands, spectrum, samples)
 
+    def on_bins(self, mask: Mask) -> Tensor:
+        return self._renderers.at(None, mask.bands.device).on_bins(mask.bands)
+
     def set_precision(self, dtype: torch.dtype) -> None:
         """Front end, norm over bins and inverse transform stay in single precision, whatever `dtype` says."""
         device = self.decoder.film.norm.weight.device

@@ -184,6 +184,9 @@ class CompactCLAPSep(Separator):
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self._renderers.at(sample_rate, spectrum.device).render(mask.bands, spectrum, samples)
 
+    def on_bins(self, mask: Mask) -> Tensor:
+        return self._renderers.at(None, mask.bands.device).on_bins(mask.bands)
+
     def _stages(self) -> list[SkipTrans]:
         return [stage for stage in self.stages if isinstance(stage, SkipTrans)]
 

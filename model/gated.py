@@ -52,6 +52,9 @@ class GatedSeparator(Separator):
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self.network.render(mask, spectrum, samples, sample_rate)
 
+    def on_bins(self, mask: Mask) -> Tensor:
+        return self.network.on_bins(mask)
+
     def set_precision(self, dtype: torch.dtype) -> None:
         """Of the network; the gate keeps single precision."""
         self.network.set_precision(dtype)

@@ -89,6 +89,11 @@ class MaskRenderer(nn.Module):
         """Complex spectrum [..., F, N] of `mixture` [..., T] at this rate."""
         return self.stft.analyse(mixture)
 
+    def on_bins(self, bands: Tensor) -> Tensor:
+        """A mask on bands and frames of the network [B, M, N], at the bins of this STFT [B, F, N]."""
+        values: Tensor = self.spread(bands)
+        return values
+
     def render(self, bands: Tensor, spectrum: Tensor, samples: int) -> Tensor:
         """Stems [B, C, samples]: mask `bands` [B, M, N] on every channel of `spectrum` [B or 1, C, F, N']."""
         bands = self._to_frames(bands, spectrum.shape[-1])[:, None]  # (B, 1, M, N')

@@ -26,10 +26,12 @@ class Condition:
 
     `embedding`: Tensor[B, D], unit length, positive half first, negative half second (zeros where there is none).
     `gate`: the same for the network that tells where a query sounds, Tensor[B, D'], if that is another one.
+    `tokens`: Tensor[B, L, E], what a network that reads the query word by word attends to.
     """
 
     embedding: Tensor
     gate: Tensor | None = None
+    tokens: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.embedding.ndim != 2:
@@ -40,12 +42,15 @@ class Condition:
 
     def select(self, rows: Tensor) -> Condition:
         """The rows of these indices, in their order (repeats allowed)."""
-        gate = None if self.gate is None else self.gate.index_select(0, rows)
-        return Condition(self.embedding.index_select(0, rows), gate)
+        return self._each(lambda part: part.index_select(0, rows))
 
     def to(self, device: str | torch.device) -> Condition:
         """The same on a device."""
-        return Condition(self.embedding.to(device), None if self.gate is None else self.gate.to(device))
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        gate, tokens = (None if part is None else change(part) for part in (self.gate, self.tokens))
+        return Condition(change(self.embedding), gate, tokens)
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,10 @@ class MaskNetwork(nn.Module, ABC):
 
         A spectrum of one row serves all masks. `sample_rate` is the one that `spectrum` was analysed at.
         """
+
+    @abstractmethod
+    def on_bins(self, mask: Mask) -> Tensor:
+        """The mask at every bin of the network's own spectrum: Tensor[B, F, N]."""
 
     def set_precision(self, dtype: torch.dtype) -> None:
         """Get ready for inference with weights and activations in `dtype`, for good; move to the device before."""
