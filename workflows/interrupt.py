@@ -55,9 +55,10 @@ def terminated_like_interrupted() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    over = threading.Event()
+    lost, over = threading.Event(), threading.Event()
 
     def interrupt(*_: Any) -> None:
+        lost.clear()
         raise KeyboardInterrupt
 
     def come_again() -> None:
@@ -68,6 +69,7 @@ def terminated_like_interrupted() -> Iterator[Callable[[], None]]:
         if what.exc_type is not KeyboardInterrupt:
             hook_before(what)
         else:
+            lost.set()
             threading.Timer(AGAIN_SECONDS, come_again).start()
 
     def set_up() -> None:
@@ -78,6 +80,8 @@ def terminated_like_interrupted() -> Iterator[Callable[[], None]]:
     sys.unraisablehook = ignored
     try:
         yield set_up
+        if lost.is_set():
+            raise KeyboardInterrupt
     finally:
         over.set()
         sys.unraisablehook = hook_before

@@ -132,6 +132,7 @@ def test_removing_the_release_removes_its_runs(release: Release, folder: Path) -
     awaited(lambda: runs(release), "the run")
     release.uninstall()
     awaited(lambda: everything(release.api, release.namespace) == before, "nothing left")
+    assert runs(release) == []
 
 
 def runs(release: Release) -> list[Object]:

@@ -77,6 +77,15 @@ def test_a_termination_that_python_ignores_comes_again() -> None:
     assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == (before, hook)
 
 
+def test_a_termination_that_python_ignores_at_the_very_end_is_not_lost() -> None:
+    class Ignores:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt), terminated_like_interrupted():
+        Ignores()
+
+
 def test_a_command_that_is_terminated_says_so_and_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as caught:
         run(lambda: signal.raise_signal(signal.SIGTERM), interrupted="go on")

@@ -101,7 +101,7 @@ def test_the_port_is_free_again_afterwards() -> None:
     port = free_port()
     for _ in range(2):
         with exporter(RunMetrics(), port):
-            read(f"http://127.0.0.1:{port}/metrics")
+            assert "soundquarry_" in read(f"http://127.0.0.1:{port}/metrics")
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it() -> None:

@@ -92,8 +92,8 @@ def submit(
         _say(f"warning: {warning}")
     sent = run(lambda: service.submit(job, name, cast("IfRunning", if_running)))
     if sent.skipped:
-        what = "the schedule's run before this one goes on" if sent.other_work else "the same work already runs"
-        _say(f"skipped: {what} as {sent.name}")
+        why = "the schedule's run before this one goes on" if sent.other_work else "the same work already runs"
+        _say(f"skipped: {why} as {sent.name}")
         return
     _say(f"the same work already runs as {sent.name}; joined it" if sent.joined else f"submitted {sent.name}")
     if follow:

@@ -38,4 +38,5 @@ def wrong_run(
 
 
 def _with_user(address: str) -> str:
-    return "a user and a password would be shown to whoever reads the log" if "@" in address else ""
+    shown = without_user(address) != address
+    return "a user and a password would be shown to whoever reads the log" if shown else ""

@@ -63,8 +63,8 @@ def is_path(uri: str) -> bool:
 
 
 def _lies_in(uri: str, folders: Collection[str]) -> bool:
-    path = Path(uri.rpartition("::")[2].removeprefix("file://").removeprefix("local://"))
-    return any(path.is_relative_to(folder) for folder in folders)
+    _, _, path = _taken_apart(uri)
+    return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def may_be_checkpoint(model: str) -> bool:
@@ -78,12 +78,17 @@ def _is_checkpoint(model: str) -> bool:
 
 def _absolute(uri: str) -> str:
     """A path from its root on; of a member of an archive, the path of the file that holds it all."""
+    inner, scheme, path = _taken_apart(uri)
+    return uri if "://" in path else "::".join([*inner, scheme + str(Path(path).expanduser().absolute())])
+
+
+def _taken_apart(uri: str) -> tuple[list[str], str, str]:
+    """Members, the outer one last, and scheme and path of the file that holds them all."""
     from operators.media.archive_slice import layers
 
     *inner, home = layers(uri)
     scheme = next((scheme for scheme in LOCAL_SCHEMES if home.startswith(scheme)), "")
-    path = home.removeprefix(scheme)
-    return uri if "://" in path else "::".join([*inner, scheme + str(Path(path).expanduser().absolute())])
+    return inner, scheme, home.removeprefix(scheme)
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:
