@@ -21,15 +21,21 @@ def lively_crop(clip: Audio, samples: int, generator: np.random.Generator, *, tr
     return max(crops, key=lambda crop: float(np.square(crop[::8]).sum())).copy()
 
 
+def at_snr(target: Audio, noise: Audio, snr_db: float) -> Audio:
+    """`noise`, scaled so that the mean power of `target` is `snr_db` above its own. A silent noise stays silent."""
+    target_power, noise_power = float(np.mean(np.square(target))), float(np.mean(np.square(noise)))
+    gain = np.sqrt(target_power / noise_power / 10.0 ** (snr_db / 10.0)) if noise_power > 0.0 else 0.0
+    scaled: Audio = (noise * np.float32(gain)).astype(np.float32)
+    return scaled
+
+
 def mix_at_snr(target: Audio, noise: Audio, snr_db: float) -> tuple[Audio, Audio, Audio]:
     """(target, scaled noise, mixture) with mean power ratio `snr_db`; all three scaled by 0.9 / peak when the
     mixture exceeds 1.
 
     A silent noise stays silent. The rule is the one of the development list.
     """
-    target_power, noise_power = float(np.mean(np.square(target))), float(np.mean(np.square(noise)))
-    gain = np.sqrt(target_power / noise_power / 10.0 ** (snr_db / 10.0)) if noise_power > 0.0 else 0.0
-    noise = (noise * np.float32(gain)).astype(np.float32)
+    noise = at_snr(target, noise, snr_db)
     mixture = target + noise
     peak = float(np.abs(mixture).max(initial=0.0))
     if peak > 1.0:

@@ -26,12 +26,13 @@ class ManifestError(ValueError):
     """A manifest that cannot be followed: an error of the job, with the line, the value and what to do."""
 
 
-def manifest_rows(uri: str) -> Iterator[Row]:
-    """Place and columns of every row; values are text (CSV) or what JSON and Parquet hold."""
+def manifest_rows(uri: str, column: str = "uri") -> Iterator[Row]:
+    """Place and columns of every row; values are text (CSV) or what JSON and Parquet hold. A CSV or Parquet table must
+    have `column`, which names the sources."""
     fs, path = place_of(uri)
     with fs.open(path, "rb") as file:
         kind = extension(uri)
-        yield from {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[kind](uri, file)
+        yield from {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[kind](uri, file, column)
 
 
 def _lines(uri: str, file: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -48,11 +49,12 @@ def _lines(uri: str, file: BinaryIO) -> Iterator[tuple[int, str]]:
             raise ManifestError(f"{uri}, line {number}: not UTF-8 ({found}); save the manifest as UTF-8") from None
 
 
-def _csv_rows(uri: str, file: BinaryIO) -> Iterator[Row]:
+def _csv_rows(uri: str, file: BinaryIO, column: str) -> Iterator[Row]:
     table = csv.reader((line for _, line in _lines(uri, file)), strict=True)
     try:
         names = [name.strip() for name in next(table, [])]
         _check_names(uri, names)
+        _check_column(uri, names, column)
         for values in table:
             if not values:
                 continue
@@ -75,16 +77,17 @@ def _check_names(uri: str, names: list[str]) -> None:
             )
         if names.count(name) > 1:
             raise ManifestError(f"{uri}: the column {name!r} is there {names.count(name)} times; keep one")
-    _check_uri_column(uri, names)
 
 
-def _check_uri_column(uri: str, names: list[str]) -> None:
-    if "uri" not in names:
+def _check_column(uri: str, names: list[str], column: str) -> None:
+    if column not in names:
         found = ", ".join(names) or "nothing"
-        raise ManifestError(f"{uri}: no column 'uri' (found: {found}); name the column with the sources 'uri'")
+        raise ManifestError(
+            f"{uri}: no column {column!r} (found: {found}); name the column with the sources {column!r}"
+        )
 
 
-def _json_rows(uri: str, file: BinaryIO) -> Iterator[Row]:
+def _json_rows(uri: str, file: BinaryIO, column: str) -> Iterator[Row]:
     for number, line in _lines(uri, file):
         if not line.strip():
             continue
@@ -98,11 +101,11 @@ def _json_rows(uri: str, file: BinaryIO) -> Iterator[Row]:
         yield where, row
 
 
-def _parquet_rows(uri: str, file: BinaryIO) -> Iterator[Row]:
+def _parquet_rows(uri: str, file: BinaryIO, column: str) -> Iterator[Row]:
     number = 0
     try:
         table = pq.ParquetFile(file)
-        _check_uri_column(uri, table.schema_arrow.names)
+        _check_column(uri, table.schema_arrow.names, column)
         for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH):
             for row in batch.to_pylist():
                 number += 1

@@ -19,26 +19,29 @@ from model.training.clips import ClipLibrary
 from model.training.contrastive import ContrastiveTask
 from model.training.loop import Schedule, train
 from model.training.separation import SeparationRecipe, SeparationTask
-from workflows.training_clips import SAMPLE_RATE, load_library
+from model.training.training_state import StateFile
+from workflows.training.clip_library import gather
+from workflows.training.clip_list import SYNTHESIS, ClipRules, held_out_labels
 
 
 def main() -> None:
     """Run the stages that are not finished yet."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    held_out = frozenset(arguments.held_out.read_text().split()) if arguments.held_out else frozenset()
-    library, counts = load_library(arguments.data, held_out)
-    print(
-        {**counts, "clips": len(library.clips), "labels": len(library.labels), "captions": len(library.captions)},
-        flush=True,
-    )
+    held_out = held_out_labels(arguments.held_out) if arguments.held_out else frozenset()
+    rules = ClipRules(held_out, frozenset({"NC"}))
+    gathered = gather([*map(str, arguments.data), SYNTHESIS], rules, ClapConfig().sample_rate)
+    library = gathered.library
+    counts = {"clips": len(library.clips), "labels": len(library.labels), "captions": len(library.captions)}
+    print({**gathered.left_out, "unreadable": gathered.unreadable, **counts}, flush=True)
     sentences = SentenceEncoder()(library.captions)
 
     torch.manual_seed(0)
     clap = Clap(ClapConfig())
     contrastive = ContrastiveTask(clap, library, sentences)
     schedule = Schedule(steps=arguments.clap_steps, rate=2e-3, decay_share=0.5)
-    clap.load_state_dict(train(clap, contrastive, schedule, arguments.work / "clap.pt").state_dict())
+    trained = train(clap, contrastive, schedule, StateFile(arguments.work / "clap.pt"))
+    clap.load_state_dict(trained.average.module.state_dict())
     clap.eval()
 
     torch.manual_seed(0)
@@ -48,12 +51,12 @@ def main() -> None:
         audio = embed_clips(clap, library).clone()
     task = SeparationTask(network, library, text.detach(), audio, sentences, SeparationRecipe(batch=arguments.batch))
     schedule = Schedule(steps=arguments.steps, rate=1.2e-3, decay_share=0.4)
-    train(network, task, schedule, arguments.work / "separator.pt")
+    train(network, task, schedule, StateFile(arguments.work / "separator.pt"))
 
 
 def embed_clips(clap: Clap, library: ClipLibrary, *, seconds: float = 5.0) -> torch.Tensor:
     """Audio embedding of every clip (its first seconds, shorter ones followed by silence), Tensor[clips, D]."""
-    samples = int(seconds * SAMPLE_RATE)
+    samples = int(seconds * clap.sample_rate)
     sounds = torch.zeros(len(library.clips), samples)
     for row, clip in enumerate(library.clips):
         part = torch.from_numpy(clip.audio[:samples].copy())

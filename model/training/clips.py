@@ -6,7 +6,7 @@ than labels with one, but far less than in proportion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,8 @@ class Clip:
 class ClipLibrary:
     """Clips by label, wordings by label, and groups: words that cover several labels ("someone speaking").
 
-    `wordings`: label -> captions. `groups`: name -> (labels, captions).
+    `wordings`: label -> captions; with `captioned` every label needs one, else those without are asked for in no words.
+    `groups`: name -> (labels, captions).
     """
 
     def __init__(
@@ -40,17 +41,18 @@ class ClipLibrary:
         wordings: Mapping[str, Sequence[str]],
         groups: Mapping[str, tuple[Sequence[str], Sequence[str]]],
         *,
+        captioned: bool = True,
         power: float = 0.6,
         cap: int = 40,
     ) -> None:
-        self.clips = list(clips)
+        self.clips, self.power, self.cap = list(clips), power, cap
         self.labels = sorted({clip.label for clip in clips})
         missing = [label for label in self.labels if not wordings.get(label)]
-        if missing:
+        if missing and captioned:
             raise ValueError(
                 f"labels without a caption: {missing[:5]} ({len(missing)} in all); add them to the captions file"
             )
-        self.wordings = {label: list(wordings[label]) for label in self.labels}
+        self.wordings = {label: list(wordings.get(label, ())) for label in self.labels}
         self.groups = {name: (frozenset(labels), list(captions)) for name, (labels, captions) in groups.items()}
         self.of_label = {label: [i for i, clip in enumerate(clips) if clip.label == label] for label in self.labels}
         counts = np.array([min(cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
@@ -59,6 +61,12 @@ class ClipLibrary:
             {c for cs in self.wordings.values() for c in cs} | {c for _, cs in self.groups.values() for c in cs}
         )
         self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
+
+    def only(self, keep: Callable[[Clip], bool]) -> ClipLibrary:
+        """The library of those clips alone, with the same words for their labels."""
+        clips = [clip for clip in self.clips if keep(clip)]
+        groups = {name: (sorted(labels), captions) for name, (labels, captions) in self.groups.items()}
+        return ClipLibrary(clips, self.wordings, groups, captioned=False, power=self.power, cap=self.cap)
 
     def draw_label(self, generator: np.random.Generator, *, besides: Sequence[str] = ()) -> str:
         """A label, none of `besides`. Raises ValueError when there is no other."""
@@ -76,7 +84,8 @@ class ClipLibrary:
     def draw_caption(
         self, label: str, generator: np.random.Generator, *, others: Sequence[str] = (), group_share: float = 0.12
     ) -> str:
-        """A wording of the label; at times one of a group it belongs to, if no label of `others` belongs to it too."""
+        """A wording of the label, empty where there is none; at times one of a group it belongs to, if no label of
+        `others` belongs to it too."""
         if generator.random() < group_share:
             fitting = [
                 captions
@@ -87,7 +96,7 @@ class ClipLibrary:
                 captions = fitting[int(generator.integers(len(fitting)))]
                 return captions[int(generator.integers(len(captions)))]
         own = self.wordings[label]
-        return own[int(generator.integers(len(own)))]
+        return "" if not own else own[int(generator.integers(len(own)))]
 
     def fits(self, caption: str, label: str) -> bool:
         """True when the caption is a wording of the label or of a group that holds it."""

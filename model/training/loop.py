@@ -1,5 +1,5 @@
-"""The one training loop: warm-up, constant rate, linear decay; moving average of the weights; checkpoints that
-resume exactly.
+"""The one training loop: warm-up, constant rate, linear decay; moving average of the weights; states that resume
+exactly.
 
 A task is a function `loss(step) -> dict` whose entry "loss" is differentiated. It draws every random number from
 generators seeded by the step, so a run that was killed and resumed sees what the uninterrupted one would have seen.
@@ -7,16 +7,22 @@ generators seeded by the step, so a run that was killed and resumed sees what th
 
 from __future__ import annotations
 
-import copy
 import json
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from model.training.moving_average import MovingAverage
+from model.training.peers import Alone, Peers
+from model.training.training_state import Row, StateStore, TrainingState
+
+TrainingPrecision = Literal["float32", "bfloat16"]
+SCORE = "score"
+"""What a validation calls the number that is the better the larger it is."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Schedule:
     average: float = 0.999
     save_every: int = 100
     log_every: int = 20
+    validate_every: int = 500
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, 0-based."""
@@ -40,100 +47,68 @@ class Schedule:
         return self.rate * min(1.0, (step + 1) / self.warmup_steps) * fall
 
 
-class MovingAverage:
-    """Exponential moving average of a module's parameters and floating-point buffers."""
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.module = copy.deepcopy(module).eval()
-
-    @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        """Move towards `module`; early steps move faster, so that the start is forgotten."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for mine, theirs in zip(self.module.state_dict().values(), module.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(theirs.to(mine.dtype), 1.0 - decay)
-            else:
-                mine.copy_(theirs)
+def print_row(row: Row) -> None:
+    """One line of JSON."""
+    print(json.dumps(row), flush=True)
 
 
 def train(
     module: nn.Module,
     loss: Callable[[int], dict[str, Tensor]],
     schedule: Schedule,
-    checkpoint: Path,
+    store: StateStore,
     *,
-    on_log: Callable[[dict[str, float]], None] = lambda row: print(json.dumps(row), flush=True),
-) -> nn.Module:
-    """Train `module` for `schedule.steps` steps, resuming from `checkpoint` when it exists; returns the averaged
-    module."""
+    validate: Callable[[nn.Module], Row] | None = None,
+    on_log: Callable[[Row], None] = print_row,
+    precision: TrainingPrecision = "float32",
+    peers: Peers = Alone(),  # noqa: B008 - holds nothing
+) -> TrainingState:
+    """Train `module` for `schedule.steps` steps, going on from what `store` holds; returns the state at the end.
+
+    `validate` scores an averaged module every `validate_every` steps and at the end, its entry "score" being the better
+    the larger; the best average is kept. With `precision` bfloat16 the task runs under autocast. Peers must be given
+    other examples by their tasks, and the same initial weights; what they log and validate is the mean.
+    """
     optimizer = torch.optim.AdamW(_decayed(module, schedule.weight_decay), lr=schedule.rate, betas=(0.9, 0.98))
-    average = MovingAverage(module, schedule.average)
-    step = _restore(checkpoint, module, optimizer, average) if checkpoint.exists() else 0
-    sums: dict[str, float] = {}
-    summed = 0
+    state = TrainingState(module, optimizer, MovingAverage(module, schedule.average))
+    if (before := store.load()) is not None:
+        state.restore(before)
+    device = next(module.parameters()).device.type
     began = time.monotonic()
     module.train()
-    while step < schedule.steps:
+    while state.step < schedule.steps:
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate_at(step)
-        terms = loss(step)
+            group["lr"] = schedule.rate_at(state.step)
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            terms = loss(state.step)
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()  # type: ignore[no-untyped-call]
+        peers.average_gradients(module.parameters())
         norm = nn.utils.clip_grad_norm_(module.parameters(), schedule.clip_norm)
         if torch.isfinite(norm):
             optimizer.step()
-            average.update(module, step)
-        step += 1
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach())
-        summed += 1
-        if step % schedule.log_every == 0 or step == schedule.steps:
-            seconds = (time.monotonic() - began) / summed
-            on_log(
-                {
-                    "step": step,
-                    "seconds_per_step": round(seconds, 3),
-                    **{k: round(v / summed, 4) for k, v in sums.items()},
-                }
-            )
-            sums, summed, began = {}, 0, time.monotonic()
-        if step % schedule.save_every == 0 or step == schedule.steps:
-            _save(checkpoint, step, schedule, module, optimizer, average)
-    return average.module
+            state.average.update(module, state.step)
+        state.step += 1
+        state.count({name: float(value.detach()) for name, value in terms.items()})
+        last = state.step == schedule.steps
+        scored = validate is not None and (last or state.step % schedule.validate_every == 0)
+        if last or scored or state.step % schedule.log_every == 0:
+            seconds = (time.monotonic() - began) / state.summed
+            row: Row = {"step": state.step, "seconds_per_step": round(seconds, 3), **peers.mean(state.means())}
+            if scored and validate is not None:
+                peers.average_buffers(state.average.module)
+                scores = peers.mean(validate(state.average.module))
+                state.keep_if_best(scores[SCORE])
+                row |= {f"validation_{name}": round(value, 4) for name, value in scores.items()}
+            state.curve.append(row)
+            on_log(row)
+            began = time.monotonic()
+        if last or state.step % schedule.save_every == 0:
+            store.save(state.snapshot())
+    return state
 
 
 def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def _save(
-    path: Path,
-    step: int,
-    schedule: Schedule,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: MovingAverage,
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {
-        "step": step,
-        "schedule": asdict(schedule),
-        "module": module.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.module.state_dict(),
-    }
-    temporary = path.with_suffix(".partial")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
-def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: MovingAverage) -> int:
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    module.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
-    average.module.load_state_dict(state["average"])
-    return int(state["step"])

@@ -12,6 +12,7 @@ from tone_library import tone_library
 from model.training.clips import ClipLibrary
 from model.training.contrastive import ContrastiveTask
 from model.training.loop import Schedule, train
+from model.training.training_state import StateFile
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,11 @@ def test_same_seed_and_step_same_loss_and_another_step_another(library: ClipLibr
 def test_the_towers_meet(library: ClipLibrary, sentences: torch.Tensor, tmp_path: Path) -> None:
     task, curve = task_of(library, sentences), list[float]()
     schedule = Schedule(steps=40, rate=0.01, warmup_steps=5, log_every=10, average=0.5)
-    trained = train(task.clap, task, schedule, tmp_path / "clap.pt", on_log=lambda row: curve.append(row["loss"]))
+    state = train(
+        task.clap, task, schedule, StateFile(tmp_path / "clap.pt"), on_log=lambda row: curve.append(row["loss"])
+    )
     assert curve[-1] < 0.8 * curve[0]
-    task.clap = trained
+    task.clap = state.average.module
     with torch.no_grad():
         hits = [float(task(step)["hit"]) for step in range(100, 110)]
     assert sum(hits) / len(hits) > 0.6  # a quarter by chance

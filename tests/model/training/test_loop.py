@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from model.training.loop import MovingAverage, Schedule, train
+from model.training.loop import Schedule, train
+from model.training.moving_average import MovingAverage
+from model.training.training_state import StateFile
 
 Log = list[dict[str, float]]
 SCHEDULE = Schedule(steps=24, rate=0.01, warmup_steps=4, save_every=5, log_every=1, average=0.9)
@@ -45,6 +48,10 @@ def state(module: nn.Module) -> list[Tensor]:
     return [value.clone() for value in module.state_dict().values()]
 
 
+def averaged(*args: Any, **kwargs: Any) -> nn.Module:
+    return train(*args, **kwargs).average.module
+
+
 def quiet(row: dict[str, float]) -> None:
     pass
 
@@ -52,7 +59,7 @@ def quiet(row: dict[str, float]) -> None:
 @pytest.mark.parametrize("kills", [[12], [3], [5, 6, 23]], ids=str)
 def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, kills: list[int]) -> None:
     whole, whole_losses = network(), list[float]()
-    average = train(whole, regression(whole, whole_losses), SCHEDULE, tmp_path / "whole.pt", on_log=quiet)
+    average = averaged(whole, regression(whole, whole_losses), SCHEDULE, StateFile(tmp_path / "whole.pt"), on_log=quiet)
     curve: dict[int, float] = {}
     for kill_at in [*kills, None]:
         module, losses = network(), list[float]()
@@ -60,7 +67,7 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, k
         path = tmp_path / "killed.pt"
         first = int(torch.load(path, weights_only=True)["step"]) if path.exists() else 0
         try:
-            resumed = train(module, task, SCHEDULE, path, on_log=quiet)
+            resumed = averaged(module, task, SCHEDULE, StateFile(path), on_log=quiet)
         except Killed:
             assert kill_at is not None
         for step, loss in enumerate(losses, start=first):
@@ -72,9 +79,9 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, k
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     module = network()
-    average = train(module, regression(module, []), SCHEDULE, tmp_path / "run.pt", on_log=quiet)
+    average = averaged(module, regression(module, []), SCHEDULE, StateFile(tmp_path / "run.pt"), on_log=quiet)
     again, losses = network(), list[float]()
-    same = train(again, regression(again, losses), SCHEDULE, tmp_path / "run.pt", on_log=quiet)
+    same = averaged(again, regression(again, losses), SCHEDULE, StateFile(tmp_path / "run.pt"), on_log=quiet)
     assert losses == []
     assert all(map(torch.equal, state(same), state(average)))
     assert all(map(torch.equal, state(again), state(module)))
@@ -92,13 +99,15 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before_it(tmp_path: Path, mon
     monkeypatch.setattr(torch, "save", torn)
     module = network()
     with pytest.raises(Killed):
-        train(module, regression(module, []), SCHEDULE, path, on_log=quiet)
+        train(module, regression(module, []), SCHEDULE, StateFile(path), on_log=quiet)
     assert torch.load(path, weights_only=True)["step"] == 5
 
 
 def test_the_loss_goes_down_and_the_average_is_in_eval_mode(tmp_path: Path) -> None:
     module, losses = network(), list[float]()
-    average = train(module, regression(module, losses), Schedule(steps=150, rate=0.02), tmp_path / "r.pt", on_log=quiet)
+    average = averaged(
+        module, regression(module, losses), Schedule(steps=150, rate=0.02), StateFile(tmp_path / "r.pt"), on_log=quiet
+    )
     assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
     assert not average.training
     assert average is not module
@@ -132,7 +141,7 @@ def test_the_log_tells_the_mean_since_the_last_row(
 ) -> None:
     module, losses, log = network(), list[float](), Log()
     schedule = Schedule(steps=steps, warmup_steps=4, log_every=log_every)
-    train(module, regression(module, losses), schedule, tmp_path / "run.pt", on_log=log.append)
+    train(module, regression(module, losses), schedule, StateFile(tmp_path / "run.pt"), on_log=log.append)
     assert [row["step"] for row in log] == expected
     for start, row in zip([0, *expected], log, strict=False):
         assert row["loss"] == pytest.approx(np.mean(losses[start : int(row["step"])]), abs=1e-4)
@@ -146,7 +155,7 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path: Path) -> None:
     def broken(step: int) -> dict[str, Tensor]:
         return {"loss": module[3].weight.sum() * float("nan")}
 
-    train(module, broken, Schedule(steps=3), tmp_path / "run.pt", on_log=quiet)
+    train(module, broken, Schedule(steps=3), StateFile(tmp_path / "run.pt"), on_log=quiet)
     assert all(map(torch.equal, state(module), before))
 
 
@@ -158,7 +167,7 @@ def test_vectors_are_not_decayed(tmp_path: Path) -> None:
         module,
         lambda step: {"loss": 0.0 * sum(p.sum() for p in module.parameters())},
         schedule,
-        tmp_path / "r.pt",
+        StateFile(tmp_path / "r.pt"),
         on_log=quiet,
     )
     for trained, original in zip(module.parameters(), before.parameters(), strict=True):

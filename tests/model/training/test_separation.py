@@ -17,6 +17,7 @@ from model.separator import Condition
 from model.training.clips import ClipLibrary
 from model.training.loop import Schedule, train
 from model.training.separation import SeparationRecipe, SeparationTask
+from model.training.training_state import StateFile
 
 RECIPE = SeparationRecipe(batch=4, frames=128, third_source_share=0.3, seed=5)
 
@@ -108,13 +109,13 @@ def test_the_error_on_mel_bands_exceeds_the_spectral_one_by_the_masks_variance_a
 def test_the_loss_goes_down_and_stays_finite(library: ClipLibrary, tmp_path: Path) -> None:
     task, curve = task_of(library), list[dict[str, float]]()
     schedule = Schedule(steps=40, rate=0.01, warmup_steps=5, log_every=10)
-    trained = train(task.network, task, schedule, tmp_path / "separator.pt", on_log=curve.append)
+    state = train(task.network, task, schedule, StateFile(tmp_path / "separator.pt"), on_log=curve.append)
     assert all(np.isfinite(list(row.values())).all() for row in curve)
     assert curve[-1]["loss"] < curve[0]["loss"] - 1.0
     assert curve[-1]["presence"] < 0.8 * curve[0]["presence"]
     assert curve[-1]["snr"] > curve[0]["snr"]
     learned = task_of(library, ALL_PRESENT)
-    learned.network.load_state_dict(trained.state_dict())
+    learned.network.load_state_dict(state.average.module.state_dict())
     snr = errors_db(learned, 0)
     assert snr["told"] <= snr["spectral"] < snr["told"] + 0.5  # once masks are smooth, the bound is tight
 

@@ -1,0 +1,111 @@
+"""Mixtures made on the fly from a library of clips: what a training step sees.
+
+    parts (clips, varied in speed and spectrum) -> sounds (one part, or several mixed) -> mixture
+
+Same seed, step and worker, same mixtures to the bit. No label is twice in a mixture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from model.mixing import Audio, at_snr, lively_crop, varied_crop
+from model.training.clips import ClipLibrary
+from model.training.examples import Examples
+
+LOUDEST_PEAK: Final = 0.9
+
+
+@dataclass(frozen=True)
+class MixtureSettings:
+    """What mixtures are like. CLAPSep mixes two clips of 10 s at 0 dB, 32 of them a step; the ranges are our choice."""
+
+    batch: int = 16
+    """Mixtures of one step and worker."""
+    seconds: float = 3.2
+    sounds: int = 2
+    """Sounds of a mixture that can be asked for."""
+    parts: int = 1
+    """Clips that each sound is made of; more than one in weak training, where no clip is heard alone."""
+    lowest_snr_db: float = -5.0
+    highest_snr_db: float = 5.0
+    """Level of a sound over the next one, and of a part over the next one, drawn evenly."""
+    lowest_gain_db: float = -20.0
+    """Level of the whole mixture, drawn evenly from here to 0 dB."""
+    vary: bool = True
+    """Whether clips are heard at other speeds and through gentle equalisers."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.sounds < 2 or self.parts < 1 or self.seconds <= 0:
+            raise ValueError(
+                f"a mixture has two sounds or more, of one part or more: {self.batch = }, {self.sounds = }, "
+                f"{self.parts = }, {self.seconds = }"
+            )
+        if self.lowest_snr_db > self.highest_snr_db or self.lowest_gain_db > 0.0:
+            raise ValueError(
+                f"levels in dB: {self.lowest_snr_db = }, {self.highest_snr_db = }, {self.lowest_gain_db = }"
+            )
+
+
+class MixtureDraw:
+    """`draw(step, worker)` gives the examples of a step; `sample_rate` is that of the library's clips."""
+
+    def __init__(self, library: ClipLibrary, settings: MixtureSettings, sample_rate: int, seed: int) -> None:
+        needed = settings.sounds * settings.parts
+        if len(library.labels) < needed:
+            raise ValueError(
+                f"mixtures of {settings.sounds} sounds of {settings.parts} parts need {needed} labels, the data have "
+                f"{len(library.labels)} ({', '.join(library.labels[:5])}); add clips of other sounds, or mix fewer"
+            )
+        self.library, self.settings, self.sample_rate, self.seed = library, settings, sample_rate, seed
+        self.samples = round(settings.seconds * sample_rate)
+
+    def __call__(self, step: int, worker: int = 0) -> Examples:
+        generator = np.random.default_rng([self.seed, step, worker])
+        drawn = [self._mixture(generator) for _ in range(self.settings.batch)]
+        sounds = np.stack([sounds for sounds, _ in drawn])
+        phrases = tuple(phrases for _, phrases in drawn)
+        return Examples(
+            mixture=torch.from_numpy(sounds.sum(axis=1)),
+            sounds=torch.from_numpy(sounds),
+            captions=tuple(tuple(_caption(names) for names in row) for row in phrases),
+            phrases=phrases,
+            sample_rate=self.sample_rate,
+        )
+
+    def _mixture(self, generator: np.random.Generator) -> tuple[Audio, tuple[tuple[str, ...], ...]]:
+        """Sounds [S, T] of one mixture, and for each sound the names of its parts."""
+        settings, library = self.settings, self.library
+        labels: list[str] = []
+        for _ in range(settings.sounds * settings.parts):
+            labels.append(library.draw_label(generator, besides=labels))
+        names = [library.draw_caption(label, generator, others=[x for x in labels if x != label]) for label in labels]
+        parts = [self._clip(label, generator) for label in labels]
+        starts = range(0, len(parts), settings.parts)
+        sounds = self._mixed([self._sum(parts[at : at + settings.parts], generator) for at in starts], generator)
+        peak = float(np.abs(np.sum(sounds, axis=0)).max(initial=0.0))
+        gain = 10.0 ** (generator.uniform(settings.lowest_gain_db, 0.0) / 20.0) * min(1.0, LOUDEST_PEAK / (peak + 1e-9))
+        return np.stack(sounds) * np.float32(gain), tuple(tuple(names[at : at + settings.parts]) for at in starts)
+
+    def _clip(self, label: str, generator: np.random.Generator) -> Audio:
+        clip = self.library.clips[self.library.draw_clip(label, generator)].audio
+        return (varied_crop if self.settings.vary else lively_crop)(clip, self.samples, generator)
+
+    def _sum(self, parts: list[Audio], generator: np.random.Generator) -> Audio:
+        summed: Audio = np.sum(self._mixed(parts, generator), axis=0, dtype=np.float32)
+        return summed
+
+    def _mixed(self, sounds: list[Audio], generator: np.random.Generator) -> list[Audio]:
+        """The sounds, every further one at a random level below (or above) the first."""
+        first, *others = sounds
+        low, high = self.settings.lowest_snr_db, self.settings.highest_snr_db
+        return [first, *(at_snr(first, other, float(generator.uniform(low, high))) for other in others)]
+
+
+def _caption(names: tuple[str, ...]) -> str:
+    """A sentence of what sounds; empty where the name of a part is unknown."""
+    return " and ".join(names) if all(names) else ""

@@ -1,0 +1,81 @@
+"""Several workers that train one network: gradients are averaged after every backward pass, so all of them take the
+same step.
+
+Plain all-reduces instead of DistributedDataParallel: an objective calls the parts of a network one by one (encode
+once, a mask per query), and the wrapper only follows `forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+from torch import distributed, nn
+
+
+class Peers(Protocol):
+    """The workers of a run, seen from one of them."""
+
+    rank: int
+    count: int
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Every gradient becomes the mean over the workers."""
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """Running means of normalisations become the mean over the workers."""
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """The mean over the workers, name by name."""
+
+
+class Alone:
+    """One worker."""
+
+    rank, count = 0, 1
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """They are the mean already."""
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """They are the mean already."""
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        return values
+
+
+class ProcessGroup:
+    """The workers of torch's default process group, which somebody has set up."""
+
+    def __init__(self) -> None:
+        self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        held = [parameter for parameter in parameters if parameter.requires_grad]
+        for parameter in held:  # one worker may not have used what another has
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._average([parameter.grad for parameter in held if parameter.grad is not None])
+
+    def average_buffers(self, module: nn.Module) -> None:
+        self._average([buffer for buffer in module.buffers() if buffer.dtype.is_floating_point])
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        names = sorted(values)
+        tensor = torch.tensor([values[name] for name in names], dtype=torch.float64)
+        if distributed.get_backend() == "nccl":  # takes nothing from the CPU
+            tensor = tensor.float().cuda()
+        distributed.all_reduce(tensor)
+        return dict(zip(names, (tensor / self.count).tolist(), strict=True))
+
+    def _average(self, tensors: list[torch.Tensor]) -> None:
+        if not tensors:
+            return
+        flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.count
+        at = 0
+        for tensor in tensors:
+            tensor.detach().copy_(flat[at : at + tensor.numel()].reshape(tensor.shape))
+            at += tensor.numel()

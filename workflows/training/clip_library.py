@@ -1,0 +1,128 @@
+"""Clips for training, read into memory as a `ClipLibrary`: recordings at the network's rate, and synthesised sounds.
+
+A recording that cannot be read is left out, counted and told of; nothing else is left out silently.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from model.synthesis import SYNTHESIS_CAPTIONS, synthesise
+from model.training.clips import Clip, ClipLibrary
+from model.training.wordings import FURTHER_WORDINGS, GROUPS
+from operators.excerpt import MixtureReader
+from operators.failure import SourceFailure
+from operators.source import place_of, version_of
+from workflows.training.clip_list import ClipList, ClipRow, ClipRules, TrainingDataError, list_clips
+
+LONGEST_SECONDS: Final = 60.0
+"""Of a longer recording so much is kept, from its beginning. Our choice: a crop of a few seconds is drawn from it."""
+READERS: Final = 4
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A library, what was left out by reason, and recordings that could not be read (URI, message)."""
+
+    library: ClipLibrary
+    left_out: dict[str, int]
+    unreadable: list[tuple[str, str]]
+
+
+def gather(
+    data: Sequence[str],
+    rules: ClipRules,
+    sample_rate: int,
+    *,
+    synthetic_per_label: int = 12,
+    seed: int = 7,
+    on_read: Callable[[int, int], None] = lambda done, of: None,
+) -> Gathered:
+    """The library of every allowed clip of `data`, at `sample_rate`; of the sounds that are synthesised so many each.
+
+    Raises TrainingDataError for data that cannot be used as a whole.
+    """
+    listed = list_clips(data, rules)
+    clips: list[Clip] = []
+    unreadable: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(READERS) as pool:
+        for row, read in zip(listed.rows, pool.map(lambda row: _read(row, sample_rate), listed.rows), strict=True):
+            if isinstance(read, str):
+                unreadable.append((row.uri, read))
+            else:
+                clips.append(Clip(row.label, read))
+            on_read(len(clips) + len(unreadable), len(listed.rows))
+    left_out = dict(listed.left_out)
+    if listed.synthesised:
+        made = _synthesised(rules.held_out_labels, sample_rate, synthetic_per_label, seed)
+        clips += made
+    if not clips:
+        uri, message = unreadable[0]
+        raise TrainingDataError(f"none of {len(unreadable)} recordings can be read (first: {uri}: {message})")
+    return Gathered(_library(clips, listed, rules.held_out_labels), left_out, unreadable)
+
+
+def _library(clips: list[Clip], listed: ClipList, held_out: frozenset[str]) -> ClipLibrary:
+    wordings = {label: list(words) for label, words in listed.wordings.items()}
+    if listed.synthesised:
+        for label, words in SYNTHESIS_CAPTIONS.items():
+            if label not in held_out:
+                wordings.setdefault(label, []).extend(words)
+    for label, words in FURTHER_WORDINGS.items():
+        if label in wordings:
+            wordings[label].extend(words)
+    unique = {label: sorted(set(words)) for label, words in wordings.items()}
+    groups = {
+        name: ([label for label in labels if label not in held_out], words) for name, (labels, words) in GROUPS.items()
+    }
+    return ClipLibrary(clips, unique, groups, captioned=False)
+
+
+def _synthesised(held_out: frozenset[str], sample_rate: int, per_label: int, seed: int) -> list[Clip]:
+    clips = []
+    for label in SYNTHESIS_CAPTIONS:
+        if label in held_out:
+            continue
+        for draw in range(per_label):
+            generator = np.random.default_rng([seed, draw, *label.encode()])
+            clips.append(Clip(label, _whole_numbers(synthesise(label, 5.0, sample_rate, generator))))
+    return clips
+
+
+def _read(row: ClipRow, sample_rate: int) -> NDArray[np.int16] | str:
+    """The mean of a recording's channels at `sample_rate`, or what is wrong with it."""
+    try:
+        fs, path = place_of(row.uri)
+        info = fs.info(path)
+        sound = _decoded(row.uri, fs.cat_file(path), version_of(info), sample_rate)
+    except (OSError, SourceFailure) as error:
+        return f"{type(error).__name__}: {error}" if isinstance(error, OSError) else str(error)
+    return _whole_numbers(sound) if len(sound) else "it holds no sound"
+
+
+def _decoded(uri: str, content: bytes, version: str, sample_rate: int) -> NDArray[np.float32]:
+    """Sound files by libsndfile, which is quick; everything else as in `extract`, by ffmpeg."""
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            sound, rate = (
+                file.read(round(LONGEST_SECONDS * file.samplerate), dtype="float32", always_2d=True),
+                file.samplerate,
+            )
+    except soundfile.LibsndfileError:
+        stretch: Any = MixtureReader()(uri, version, 0, 0.0, LONGEST_SECONDS, sample_rate)
+        return np.asarray(stretch.mean(axis=0), np.float32)
+    mono = np.ascontiguousarray(sound.mean(axis=1), dtype=np.float32)
+    return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate).astype(np.float32)
+
+
+def _whole_numbers(sound: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.round(np.clip(sound, -1.0, 1.0) * 32767.0).astype(np.int16)
