@@ -1,0 +1,109 @@
+"""A recipe: everything that decides what a training run learns, apart from the clips.
+
+    objective   supervised   every sound of a mixture is asked for, and compared with its stem
+                weak         sounds are mixtures themselves, and are never heard alone
+                semi         weak, and supervised on a share of the clips
+    queries     what sounds are asked for with in supervised training; weak training asks with words
+
+Written as a short yaml of differences (`recipe_file.py`), stored in what is exported.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model.retrieval import How
+from model.training.audio_queries import Exemplar
+from model.training.loop import Schedule, TrainingPrecision
+from model.training.mixtures import MixtureSettings
+from model.training.supervised import SupervisedSettings
+from model.training.weak import WeakSettings
+
+NetworkKind = Literal["compact_clapsep", "clapsep", "conditional_unet"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkRecipe(_Section):
+    """The network that is trained."""
+
+    kind: NetworkKind = "compact_clapsep"
+    config: dict[str, Any] = Field(
+        default_factory=dict, description="fields of the network's configuration that differ from its defaults"
+    )
+    start: str | None = Field(None, description="a trained model (name or path) of the same shape to go on from")
+    encoder: str | None = Field(None, description="a pretrained mixture encoder to begin with, a .safetensors file")
+    frozen_encoder: bool = Field(False, description="leave the mixture encoder as it is")
+    lora_rank: int | None = Field(
+        None, ge=1, description="train the encoder's attention by adapters of this rank (clapsep); 16 in CLAPSep"
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_train_the_encoder(self) -> NetworkRecipe:
+        if self.lora_rank is not None and self.kind != "clapsep":
+            raise ValueError(f"lora_rank is for the attention of clapsep, and the network is {self.kind}; leave it out")
+        if self.lora_rank is not None and self.frozen_encoder:
+            raise ValueError("an encoder is frozen, or trained by adapters: give frozen_encoder or lora_rank")
+        return self
+
+
+class RetrievalRecipe(_Section):
+    """How a sound looks up captions in a cache."""
+
+    cache: str | None = Field(None, description="what `soundquarry captions cache` wrote")
+    template: str = Field("{}", description="the template that the cache was made with")
+    how: How = Field("softmax", description="top1, topk or softmax")
+    k: int = Field(8, ge=1, description="captions that topk takes")
+    temperature: float = Field(0.01, gt=0, description="of softmax")
+
+
+class QueryRecipe(_Section):
+    """What a sound is asked for with."""
+
+    source: Literal["text", "audio", "blended", "text_or_audio", "retrieved"] = Field(
+        "blended",
+        description="its caption; itself; a random blend of both; its caption where there is one, else itself; captions "
+        "that are like it",
+    )
+    exemplar: Exemplar = Field("target", description="what is embedded for audio: the target, or the target varied")
+    manipulations: list[dict[str, Any]] = Field(
+        default_factory=list, description="what is done to audio vectors, in order: [{embedding_dropout: 0.5}]"
+    )
+    retrieval: RetrievalRecipe = RetrievalRecipe()
+
+
+class Recipe(_Section):
+    """See the module's docstring."""
+
+    about: str = Field(description="one sentence: what it is, and which paper it follows")
+    objective: Literal["supervised", "weak", "semi"] = "supervised"
+    towers: str = Field("mini", description="model (name or path) whose CLAP towers embed queries; they are not trained")
+    network: NetworkRecipe = NetworkRecipe()
+    mixtures: MixtureSettings = MixtureSettings()
+    queries: QueryRecipe = QueryRecipe()
+    supervised: SupervisedSettings = SupervisedSettings()
+    weak: WeakSettings = WeakSettings()
+    single_share: float = Field(0.05, gt=0, le=1, description="semi: share of the clips that are heard alone")
+    single_weight: float = Field(1.0, gt=0, description="semi: weight of the supervised part against the weak one")
+    schedule: Schedule = Schedule(steps=10_000)
+    precision: TrainingPrecision = Field("float32", description="float32, or bfloat16 under autocast")
+    validation_mixtures: int = Field(64, ge=1, description="mixtures of held-out clips that every validation scores")
+    seed: int = Field(1, ge=0, description="of weights, mixtures and draws: same seed, same run")
+
+    @model_validator(mode="after")
+    def _weak_sounds_are_mixtures(self) -> Recipe:
+        if self.objective != "supervised" and self.mixtures.parts < 2:
+            raise ValueError(
+                f"in {self.objective} training every sound is a mixture itself: mixtures.parts is "
+                f"{self.mixtures.parts}, give 2 or more"
+            )
+        if self.queries.source == "retrieved" and self.queries.retrieval.cache is None:
+            raise ValueError(
+                "retrieved queries need captions: make a cache with `soundquarry captions cache`, and give it as "
+                "queries.retrieval.cache"
+            )
+        return self
