@@ -65,7 +65,7 @@ class AudioTower(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """`audio` [B, T] of any level -> unit vectors [B, D]."""
-        with torch.autocast(audio.device.type, enabled=False), torch.no_grad():
+        with torch.autocast(audio.device.type, enabled=False):
             level = self.mel.log_mel(self.stft.analyse(audio))
             loudest = torch.log10((10.0**level).mean(dim=(1, 2), keepdim=True) + 1e-10)
             level = (level - loudest).clamp(-7.0, 4.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import soxr
@@ -47,27 +47,42 @@ class Sides:
 
 
 @torch.no_grad()
-def embed_sides(queries: Sequence[Query], clap: Towers) -> Sides:
+def embed_sides(queries: Sequence[Query], clap: Towers, retrieval: Callable[[Tensor], Tensor] | None = None) -> Sides:
     """Both sides of queries, every text and every sound embedded once.
 
-    Several wordings or sounds of a side are averaged, then mixed by the query's `audio_weight`.
+    Several wordings or sounds of a side are averaged, then mixed by the query's `audio_weight`. With `retrieval`
+    (`model.retrieval.Retrieval`) each side that is not empty is replaced by what that finds for it.
     """
     texts = list(dict.fromkeys(text for q in queries for text in (*q.texts, *q.negative_texts)))
     vectors = dict(zip(texts, clap.embed_text(texts), strict=True)) if texts else {}
     positive = [_side(q.texts, q.sounds, q, vectors, clap) for q in queries]
     negative = [_side(q.negative_texts, q.negative_sounds, q, vectors, clap) for q in queries]
-    return Sides(torch.stack(positive), torch.stack(negative))
+    sides = Sides(torch.stack(positive), torch.stack(negative))
+    if retrieval is None:
+        return sides
+    return Sides(_retrieved(sides.positive, retrieval), _retrieved(sides.negative, retrieval))
 
 
-def condition_of(queries: Sequence[Query], clap: Towers, gate_clap: Towers | None = None) -> Condition:
-    """One row per query. `gate_clap`: the towers of the network that tells presence, if that is another one."""
-    own = embed_sides(queries, clap).condition
+def condition_of(
+    queries: Sequence[Query],
+    clap: Towers,
+    gate_clap: Towers | None = None,
+    retrieval: Callable[[Tensor], Tensor] | None = None,
+) -> Condition:
+    """One row per query. `gate_clap`: the towers of the network that tells presence, if that is another one; what that
+    is asked is not retrieved."""
+    own = embed_sides(queries, clap, retrieval).condition
     return own if gate_clap is None else Condition(own.embedding, condition_of(queries, gate_clap).embedding)
 
 
 def positive_embeddings(queries: Sequence[Query], clap: Towers) -> Tensor:
     """Unit vectors [Q, D] of what is wanted alone: what a stem's own embedding is compared with."""
     return embed_sides(queries, clap).positive
+
+
+def _retrieved(side: Tensor, retrieval: Callable[[Tensor], Tensor]) -> Tensor:
+    """A side [Q, D] through retrieval; empty rows stay zeros."""
+    return torch.where(side.any(dim=-1, keepdim=True), retrieval(side), 0.0)
 
 
 def _side(

@@ -36,6 +36,9 @@ class GatedSeparator(Separator):
         spectrum = self.network.analyse(mixture[:, None])[:, 0] if spectrum is None else spectrum
         return Features((mixture, spectrum), self.gate.encode(mixture).activity)
 
+    def activity_logits(self, features: Features, condition: Condition) -> Tensor:
+        return self.gate.activity_logits(features, self._gate_condition(condition))
+
     def activity(self, features: Features, condition: Condition) -> Tensor:
         return self.gate.activity(features, self._gate_condition(condition))
 

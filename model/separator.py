@@ -176,6 +176,10 @@ class Separator(MaskNetwork):
     may lie beyond its end."""
 
     @abstractmethod
+    def activity_logits(self, features: Features, condition: Condition) -> Tensor:
+        """Log odds per frame that a query sounds, Tensor[B, Q, N']: what training differentiates."""
+
+    @abstractmethod
     def activity(self, features: Features, condition: Condition) -> Tensor:
         """Probability per frame that a query sounds: Tensor[B, Q, N'] for B windows and Q conditions."""
 

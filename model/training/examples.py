@@ -42,6 +42,13 @@ class Examples:
     def __len__(self) -> int:
         return self.mixture.shape[0]
 
+    def expect_rate(self, sample_rate: int) -> None:
+        """Raises ValueError unless the sounds are at the rate of whoever is to hear them."""
+        if self.sample_rate != sample_rate:
+            raise ValueError(
+                f"the examples are at {self.sample_rate} Hz, the network works at {sample_rate} Hz; draw them at its rate"
+            )
+
     def to(self, device: str | torch.device) -> Examples:
         """The same on a device."""
         return replace(self, mixture=self.mixture.to(device), sounds=self.sounds.to(device))

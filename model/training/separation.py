@@ -24,6 +24,7 @@ from model.compact_clapsep import CompactCLAPSep
 from model.mixing import Audio, mix_at_snr, varied_crop
 from model.separator import Condition, Features
 from model.training.clips import ClipLibrary
+from model.training.presence_loss import Candidates, presence_loss
 
 
 @dataclass(frozen=True)
@@ -110,24 +111,11 @@ class SeparationTask:
         return {"loss": loss, "snr": snr.mean(), "leak": absent, "presence": presence}
 
     def _presence_loss(self, features: Features, batch: _Batch, spectra: Tensor) -> Tensor:
-        """Cross entropy of activity per frame against every caption of the batch; positives weigh as much as
-        negatives do together / 4."""
+        """Cross entropy of activity per frame against every caption of the batch."""
         logits = self.network.activity_logits(features, Condition(batch.candidates))  # (B, Q, N')
         with torch.no_grad():
-            frames = logits.shape[-1]
-            level = spectra.abs().square().sum(dim=2)  # (B, 3, N)
-            level = functional.adaptive_avg_pool1d(level, frames)
-            decibel = 10.0 * torch.log10(level + 1e-9)
-            source = decibel[:, 1:]
-            relative = source - source.amax(dim=-1, keepdim=True)
-            audible = source - decibel[:, :1]
-            active = ((relative > -30.0) & (audible > -20.0) & (level[:, 1:] > 1e-6)).float()  # (B, 2, N')
-            unsure = ((relative > -45.0) & (active == 0.0)).float()
-            target = torch.einsum("bsq,bsn->bqn", batch.candidate_present, active).clamp(max=1.0)
-            doubt = torch.einsum("bsq,bsn->bqn", batch.candidate_present, unsure) * (1.0 - target)
-            weight = (doubt == 0.0).float() * batch.candidate_valid[..., None] * (1.0 + 3.0 * target)
-        each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return (each * weight).sum() / weight.sum().clamp_min(1.0)
+            level = functional.adaptive_avg_pool1d(spectra.abs().square().sum(dim=2), logits.shape[-1])  # (B, 3, N')
+        return presence_loss(logits, level, Candidates(batch.candidate_present, batch.candidate_valid))
 
     def _draw(self, generator: np.random.Generator) -> _Batch:
         recipe, library = self.recipe, self.library

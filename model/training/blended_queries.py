@@ -1,0 +1,26 @@
+"""Sounds asked for by a blend of their caption and themselves: CLAPSep's training query (arXiv 2402.17455, code)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.training.examples import Examples, QuerySource
+
+
+class BlendedQueries:
+    """QuerySource: normalize(a audio + (1 - a) text), with a ~ U(0, 1) drawn once per batch.
+
+    A network so trained takes texts, sounds, and both at once.
+    """
+
+    def __init__(self, text: QuerySource, audio: QuerySource) -> None:
+        self.text, self.audio = text, audio
+
+    def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
+        """Unit vectors [B, S, D]."""
+        share = torch.rand((), generator=generator, device=generator.device)
+        text = self.text(examples, generator)
+        audio = self.audio(examples, generator).to(text.device)
+        return functional.normalize(torch.lerp(text, audio, share.to(text.device)), dim=-1)
