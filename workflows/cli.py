@@ -8,6 +8,7 @@ from workflows.commands.archives import extract, mine
 from workflows.commands.datasets import export, report, search, verify
 from workflows.commands.jobs import PASSED_ON, jobs, run_file, submit
 from workflows.commands.models import doctor, evaluate, models
+from workflows.commands.training import train
 
 app = typer.Typer(
     name="soundquarry",
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (extract, mine, export, search, verify, report, evaluate, doctor):
+for command in (extract, mine, export, search, verify, report, train, evaluate, doctor):
     app.command()(command)
 app.command("run", context_settings=PASSED_ON)(run_file)
 app.command(context_settings=PASSED_ON)(submit)

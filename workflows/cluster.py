@@ -147,8 +147,8 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
     actors that wait, so there are no more of those than the work is worth. Raises ClusterError when the pipeline could
     not start: an actor pool that takes every core would wait for ever for the decoding that feeds it.
     """
-    cpus, cpus_there = _most("CPU")
-    gpus, gpus_there = _most("GPU")
+    cpus, cpus_there = most_of("CPU")
+    gpus, gpus_there = most_of("GPU")
     if device == "auto":
         device = "cuda" if gpus else "cpu"
     if cpus < 1:
@@ -162,7 +162,7 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
         separators = _worth(min(workers or gpus, gpus), units, there=workers or gpus_there)
         decoders = max(1, min(cpus - 1, 4 * separators, units or cpus))
         return Placement("cuda", separators, 0.25, 1.0, 1, decoders, 0.5)
-    cores = _cores_per_node()
+    cores = cores_per_node()
     threads = min(MOST_THREADS, cores)
     most = max(1, cpus // threads)
     # At most half of the cores are booked by separators, a thirty-second by decoders: decoding is the smaller part of
@@ -173,7 +173,7 @@ def placement(device: str, workers: int | None = None, units: int | None = None)
     return Placement("cpu", separators, booked, 0.0, threads, max(1, cpus // 8), 0.25)
 
 
-def _most(resource: str) -> tuple[int, int]:
+def most_of(resource: str) -> tuple[int, int]:
     """How much of a resource the cluster has once it is as large as it may be, and how much it has now."""
     import ray
 
@@ -258,7 +258,7 @@ def _ask_nodes(question: Callable[[str], Any], argument: str) -> dict[str, Any]:
     return answers
 
 
-def _cores_per_node() -> int:
+def cores_per_node() -> int:
     """Cores of the smallest node, those yet to come included; one where nobody knows."""
     import ray
 

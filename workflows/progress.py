@@ -107,7 +107,7 @@ def describe(tally: Tally, elapsed_seconds: float) -> str:
     ]
     left = tally.units_planned - tally.units
     if tally.units and left:
-        parts.append(f"{_clock(elapsed_seconds / tally.units * left)} left")
+        parts.append(f"{clock(elapsed_seconds / tally.units * left)} left")
     parts.append(f"{tally.stems} stems")
     if tally.already_done:
         parts.append(f"{tally.already_done} already done")
@@ -116,7 +116,7 @@ def describe(tally: Tally, elapsed_seconds: float) -> str:
     return ", ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

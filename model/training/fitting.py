@@ -80,9 +80,7 @@ class Validation:
 def validation_of(recipe: Recipe, library: ClipLibrary, towers: Towers, sample_rate: int) -> Validation:
     """The validation of a recipe on clips of `library`: pairs of single clips, whatever the recipe mixes."""
     settings = type(recipe.mixtures)(batch=recipe.mixtures.batch, seconds=recipe.mixtures.seconds, vary=False)
-    return Validation(
-        MixtureDraw(library, settings, sample_rate, VALIDATION_SEED), recipe.validation_mixtures, towers
-    )
+    return Validation(MixtureDraw(library, settings, sample_rate, VALIDATION_SEED), recipe.validation_mixtures, towers)
 
 
 def fit(

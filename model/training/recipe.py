@@ -54,8 +54,9 @@ class NetworkRecipe(_Section):
 class RetrievalRecipe(_Section):
     """How a sound looks up captions in a cache."""
 
-    cache: str | None = Field(None, description="what `soundquarry captions cache` wrote")
-    template: str = Field("{}", description="the template that the cache was made with")
+    cache: str | None = Field(None, description="what `soundquarry captions cache` wrote; else captions are generated")
+    generated: int = Field(20_000, ge=1, description="captions that our grammar makes where there is no cache")
+    template: str = Field("{}", description="what every caption is put into; that which a cache was made with")
     how: How = Field("softmax", description="top1, topk or softmax")
     k: int = Field(8, ge=1, description="captions that topk takes")
     temperature: float = Field(0.01, gt=0, description="of softmax")
@@ -66,8 +67,8 @@ class QueryRecipe(_Section):
 
     source: Literal["text", "audio", "blended", "text_or_audio", "retrieved"] = Field(
         "blended",
-        description="its caption; itself; a random blend of both; its caption where there is one, else itself; captions "
-        "that are like it",
+        description="its caption; itself; a random blend of both; its caption where there is one, else itself; "
+        "captions that are like it",
     )
     exemplar: Exemplar = Field("target", description="what is embedded for audio: the target, or the target varied")
     manipulations: list[dict[str, Any]] = Field(
@@ -81,7 +82,9 @@ class Recipe(_Section):
 
     about: str = Field(description="one sentence: what it is, and which paper it follows")
     objective: Literal["supervised", "weak", "semi"] = "supervised"
-    towers: str = Field("mini", description="model (name or path) whose CLAP towers embed queries; they are not trained")
+    towers: str = Field(
+        "mini", description="model (name or path) whose CLAP towers embed queries; they are not trained"
+    )
     network: NetworkRecipe = NetworkRecipe()
     mixtures: MixtureSettings = MixtureSettings()
     queries: QueryRecipe = QueryRecipe()
@@ -100,10 +103,5 @@ class Recipe(_Section):
             raise ValueError(
                 f"in {self.objective} training every sound is a mixture itself: mixtures.parts is "
                 f"{self.mixtures.parts}, give 2 or more"
-            )
-        if self.queries.source == "retrieved" and self.queries.retrieval.cache is None:
-            raise ValueError(
-                "retrieved queries need captions: make a cache with `soundquarry captions cache`, and give it as "
-                "queries.retrieval.cache"
             )
         return self

@@ -72,9 +72,7 @@ def _find(name_or_path: str, folder: Path) -> Path:
             return path.resolve()
     nearest = difflib.get_close_matches(name_or_path, recipe_names(), n=1)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-    raise RecipeError(
-        f"no recipe {name_or_path!r}{hint}: it is neither a file nor one of {', '.join(recipe_names())}"
-    )
+    raise RecipeError(f"no recipe {name_or_path!r}{hint}: it is neither a file nor one of {', '.join(recipe_names())}")
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

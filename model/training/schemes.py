@@ -1,7 +1,7 @@
 """What a recipe's objective is made of: which examples are drawn, and what is lowered on them.
 
-    task(step):  for every part   examples = draw(step);  terms = objective(examples, generator of the step)
-                 loss = weighted sum
+task(step):  for every part   examples = draw(step);  terms = objective(examples, generator of the step)
+             loss = weighted sum
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from model.separator import MaskNetwork
 from model.towers import Towers
 from model.training.audio_queries import AudioQueries
 from model.training.blended_queries import BlendedQueries
-from model.training.clips import ClipLibrary
+from model.training.clips import ClipLibrary, content_position
 from model.training.examples import Examples, Objective, QuerySource
 from model.training.manipulation_list import Fitting, manipulations_of, needs_fitting
 from model.training.mixtures import MixtureDraw
@@ -53,7 +53,7 @@ def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[Mi
     first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed)
     if recipe.objective != "semi":
         return (first,)
-    share = library.only(lambda clip: _position(clip.sound.tobytes()) < recipe.single_share)
+    share = library.only(lambda clip: content_position(clip.sound) < recipe.single_share)
     single = replace(recipe.mixtures, parts=1)
     return first, MixtureDraw(share, single, sample_rate, recipe.seed + 1)
 
@@ -124,11 +124,6 @@ def _fitting(towers: Towers, draw: MixtureDraw) -> Fitting:
         if words:
             captions.append(text(examples, generator).flatten(0, 1))
     return Fitting(torch.cat(sounds), torch.cat(captions) if words else None)
-
-
-def _position(content: bytes) -> float:
-    """A place in [0, 1) that depends on the content alone."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
 
 
 def _seed(*numbers: int) -> int:

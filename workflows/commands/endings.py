@@ -38,11 +38,12 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 
 def _end_for_a_job(error: Exception) -> None:
     """End, if the job is what is wrong: said at once, without torch."""
+    from model.training.recipe_file import RecipeError
     from operators.catalog import CatalogError
     from workflows.jobs.job_file import JobFileError
     from workflows.jobs.job_service import JobError
 
-    if isinstance(error, (CatalogError, JobFileError)):
+    if isinstance(error, (CatalogError, JobFileError, RecipeError)):
         wrong_use(str(error))
     if isinstance(error, JobError):
         fail(str(error))
@@ -61,10 +62,22 @@ def _end_for_the_work(error: Exception) -> None:
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
     from workflows.evaluate import ListError
+    from workflows.training.clip_list import TrainingDataError
+    from workflows.training.job import TrainingRunError
 
     if isinstance(
         error,
-        (ExportError, ListError, ManifestError, PrecisionError, SearchError, SignatureError, SourcesNotFoundError),
+        (
+            ExportError,
+            ListError,
+            ManifestError,
+            PrecisionError,
+            SearchError,
+            SignatureError,
+            SourcesNotFoundError,
+            TrainingDataError,
+            TrainingRunError,
+        ),
     ):
         wrong_use(str(error))
     if isinstance(error, (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError)):

@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from model.synthesis import SYNTHESIS_CAPTIONS, synthesise
-from model.training.clips import Clip, ClipLibrary
+from model.training.clips import Clip, ClipLibrary, content_position
 from model.training.wordings import FURTHER_WORDINGS, GROUPS
 from operators.excerpt import MixtureReader
 from operators.failure import SourceFailure
@@ -69,6 +69,26 @@ def gather(
         uri, message = unreadable[0]
         raise TrainingDataError(f"none of {len(unreadable)} recordings can be read (first: {uri}: {message})")
     return Gathered(_library(clips, listed, rules.held_out_labels), left_out, unreadable)
+
+
+def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibrary]:
+    """(clips to train on, clips to validate on): the latter about `share` of all, chosen by their content alone.
+
+    Every label keeps a clip to train on. Raises TrainingDataError where too few labels are left to validate on.
+    """
+    chosen = {index for index, clip in enumerate(library.clips) if content_position(clip.sound) < share}
+    for of_label in library.of_label.values():
+        if chosen.issuperset(of_label):
+            chosen -= {of_label[0]}
+    held = {id(library.clips[index]) for index in chosen}
+    validation = library.only(lambda clip: id(clip) in held)
+    if len(validation.labels) < 2:
+        raise TrainingDataError(
+            f"{share:.0%} of {len(library.clips)} clips of {len(library.labels)} labels are {len(validation.clips)} "
+            f"clips of {len(validation.labels)} labels to validate on, which need 2 at least; give clips to validate on, "
+            "or a larger share"
+        )
+    return library.only(lambda clip: id(clip) not in held), validation
 
 
 def _library(clips: list[Clip], listed: ClipList, held_out: frozenset[str]) -> ClipLibrary:

@@ -1,0 +1,82 @@
+"""What a person asks `train` for, and what one OUT holds one of: the recipe, the data and the model it begins from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from model.registry import model_signature
+from model.training.recipe import Recipe
+from operators.whole_file import place, write_whole
+
+RUN_FILE: Final = "run.json"
+MODEL_FILE: Final = "model.safetensors"
+
+
+class TrainingRunError(ValueError):
+    """OUT belongs to another run; the message says what differs."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What a person asked for. `validation_share` of the clips are held out where no `validation` data are given."""
+
+    recipe: Recipe
+    recipe_name: str
+    data: tuple[str, ...]
+    out: str
+    validation: tuple[str, ...] = ()
+    validation_share: float = 0.1
+    held_out_labels: frozenset[str] = frozenset()
+    unwanted_licences: frozenset[str] = frozenset()
+    workers: int = 1
+    mixers: int = 1
+    device: str = "auto"
+    address: str | None = None
+
+
+def described(job: TrainJob) -> dict[str, Any]:
+    """What must be the same when a run goes on. The number of steps may be another: the decay then moves with it."""
+    recipe = job.recipe.model_dump(mode="json")
+    recipe["schedule"].pop("steps")
+    return {
+        "recipe": recipe,
+        "towers": model_signature(job.recipe.towers),
+        "data": list(job.data),
+        "validation": list(job.validation),
+        "validation_share": job.validation_share,
+        "held_out_labels": sorted(job.held_out_labels),
+        "unwanted_licences": sorted(job.unwanted_licences),
+        "workers": job.workers,
+    }
+
+
+def claim_out(job: TrainJob) -> None:
+    """Write what OUT holds, or see that it holds the same. Raises TrainingRunError that names what differs."""
+    asked, file = described(job), place(job.out) / RUN_FILE
+    if file.exists():
+        held = json.loads(file.fs.cat_file(file.path))["asked"]
+        if differing := sorted(_differing(held, asked)):
+            raise TrainingRunError(
+                f"{job.out} holds a run that differs in {', '.join(differing)}; give another --out, or ask for the same"
+            )
+    write_run(job, {})
+
+
+def write_run(job: TrainJob, found: Mapping[str, Any]) -> None:
+    """`OUT/run.json`: what was asked for, and what was found."""
+    text = json.dumps({"asked": described(job), "steps": job.recipe.schedule.steps, **found}, indent=1)
+    write_whole((place(job.out) / RUN_FILE).uri, text.encode() + b"\n")
+
+
+def _differing(held: Any, asked: Any, path: str = "") -> list[str]:
+    """Where two trees of JSON differ."""
+    if isinstance(held, dict) and isinstance(asked, dict):
+        return [
+            place
+            for key in sorted(held.keys() | asked.keys())
+            for place in _differing(held.get(key), asked.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if held == asked else [path]
