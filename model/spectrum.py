@@ -30,7 +30,11 @@ class StftConfig:
         StftConfig(n_fft=2800, hop_samples=700)
         >>> StftConfig(1024, 320).at_rate(32_000, 44_100)
         StftConfig(n_fft=1400, hop_samples=441)
+        >>> StftConfig(1022, 256).at_rate(16_000, 16_000)  # its own rate: whatever its factors are
+        StftConfig(n_fft=1022, hop_samples=256)
         """
+        if sample_rate == own_rate:
+            return self
         hop = _nearest_smooth(self.hop_samples * sample_rate / own_rate)
         return StftConfig(2 * _nearest_smooth(self.n_fft * hop / self.hop_samples / 2), hop)
 
