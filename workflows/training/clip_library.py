@@ -85,8 +85,8 @@ def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibr
     if len(validation.labels) < 2:
         raise TrainingDataError(
             f"{share:.0%} of {len(library.clips)} clips of {len(library.labels)} labels are {len(validation.clips)} "
-            f"clips of {len(validation.labels)} labels to validate on, which need 2 at least; give clips to validate on, "
-            "or a larger share"
+            f"clips of {len(validation.labels)} labels to validate on, which need 2 at least; give --validation, or a "
+            "larger share"
         )
     return library.only(lambda clip: id(clip) not in held), validation
 

@@ -1,6 +1,6 @@
 """Examples for one training worker, mixed on other cores by Ray Data while the network trains.
 
-    steps -> mixing actors -> rows of arrays, in the order of the steps -> the worker
+    numbers of steps -> mixing actors -> rows of arrays, in the order of the steps -> the worker
 
 Every row is made from the seeds of its step and worker alone, so a run that goes on at step N sees what it would have
 seen.
@@ -14,16 +14,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from model.training.examples import Examples
 from model.training.mixtures import MixtureDraw
 
 MIXER_CPUS: Final = 0.5
-READ_CPUS: Final = 0.01
-"""Of the tasks that only count steps."""
-AHEAD: Final = 4
-"""Steps that one mixing actor works on or has ready."""
+STEPS_AT_ONCE: Final = 8
+"""Steps that a mixing actor is told to make; what is ready of them is passed on meanwhile."""
+AHEAD: Final = 2
+"""So many tellings wait at a mixing actor, or in the worker's own store."""
 
 
 class Mix:
@@ -36,9 +37,10 @@ class Mix:
         self.draws: Sequence[MixtureDraw] = ray.get(draws[0])
         self.worker = worker
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        (step,) = batch["id"]
-        return packed([draw(int(step), self.worker) for draw in self.draws])
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for first, end in zip(batch["first"], batch["end"], strict=True):
+            for step in range(int(first), int(end)):
+                yield packed([draw(step, self.worker) for draw in self.draws])
 
 
 class Feed:
@@ -69,9 +71,11 @@ def _rows(draws: Any, first: int, steps: int, worker: int, mixers: int) -> Itera
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    counted = ray.data.range(steps - first, override_num_blocks=steps - first)
-    numbered = counted.map_batches(lambda batch: {"id": batch["id"] + first}, batch_size=None, num_cpus=READ_CPUS)
-    mixed = numbered.map_batches(
+    # Not `range`: it runs tasks that book a whole core, which the worker and its mixing actor may not leave.
+    told = [
+        pa.table({"first": [at], "end": [min(at + STEPS_AT_ONCE, steps)]}) for at in range(first, steps, STEPS_AT_ONCE)
+    ]
+    mixed = ray.data.from_blocks(told).map_batches(
         Mix,
         batch_size=1,
         compute=ActorPoolStrategy(size=mixers, max_tasks_in_flight_per_actor=AHEAD),
