@@ -62,7 +62,7 @@ class _Words:
 
 class WeakObjective:
     """`objective(examples, generator)` returns "loss" and, detached, its parts before weighting; "phrase_hit" is the
-    share of stems whose nearest words are their own.
+    share of stems whose nearest words are their own. Without a weight the contrast is neither computed nor told.
 
     `towers` must be frozen and in eval mode; gradients pass through the audio tower to the stems.
     """
@@ -89,16 +89,15 @@ class WeakObjective:
         captions, phrases, shares = (part.to(device) for part in (words.captions, words.phrases, words.shares))
         unsupervised = unsupervised_loss(bins[captions], mixture, sounds)
         consistency = consistency_loss(bins[phrases], shares, mixture, sounds)
-        asked, places = torch.unique(phrases, return_inverse=True)
-        stems = network.render(Mask(mask.bands[asked]), spectra[rows[asked], :1], samples)[:, 0]
-        contrastive, hit = self._contrast(stems, places, [words.texts[query] for query in asked.tolist()])
-        loss = (
-            settings.contrastive_weight * contrastive
-            + settings.consistency_weight * consistency
-            + settings.unsupervised_weight * unsupervised
-        )
-        parts = {"contrastive": contrastive, "consistency": consistency, "unsupervised": unsupervised}
-        return {"loss": loss, **{name: part.detach() for name, part in parts.items()}, "phrase_hit": hit}
+        loss = settings.consistency_weight * consistency + settings.unsupervised_weight * unsupervised
+        told = {"consistency": consistency.detach(), "unsupervised": unsupervised.detach()}
+        if settings.contrastive_weight > 0.0:
+            asked, places = torch.unique(phrases, return_inverse=True)
+            stems = network.render(Mask(mask.bands[asked]), spectra[rows[asked], :1], samples)[:, 0]
+            contrastive, hit = self._contrast(stems, places, [words.texts[query] for query in asked.tolist()])
+            loss = loss + settings.contrastive_weight * contrastive
+            told |= {"contrastive": contrastive.detach(), "phrase_hit": hit}
+        return {"loss": loss, **told}
 
     def condition(self, texts: Sequence[str]) -> Condition:
         """What the network is told of queries in words, [Q, 2 D]: they are wanted, nothing is unwanted."""
@@ -114,9 +113,7 @@ class WeakObjective:
         captions, phrases, shares = list[list[int]](), list[list[list[int]]](), list[list[tuple[float, ...]]]()
         for row, (whole, named) in enumerate(zip(examples.captions, examples.phrases, strict=True)):
             if not all(whole):
-                raise ValueError(
-                    f"mixture {row} has a sound without a caption, got {whole}; draw clips with words only"
-                )
+                raise ValueError(f"mixture {row} has a sound without a caption, got {whole}; draw clips with words")
             captions.append([query(row, caption) for caption in whole])
             chosen = [
                 choose_phrases(parts or split_caption(caption), self.settings.phrases, generator)

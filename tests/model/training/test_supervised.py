@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 import torch
+from small_clapsep import SMALL_CLAPSEP, small_clapsep
 from small_model import small_separator
 from tone_examples import TextSource, seeded, tone_examples
 from torch import Tensor
 
 from model.compact_clapsep import CompactCLAPSep
 from model.separator import Condition, Features, Mask
+from model.training.examples import Examples
 from model.training.sides import SideShares
 from model.training.supervised import SupervisedObjective, SupervisedSettings
 from model.training.waveform_loss import WaveformLoss, si_snr_db, snr_db
@@ -162,6 +164,30 @@ def test_presence_is_trained_where_the_network_tells_it() -> None:
     assert added == pytest.approx(2.0 * float(told["presence"]), abs=1e-4)
     told["loss"].backward()
     assert [name for name, weight in network.named_parameters() if weight.grad is None] == []
+
+
+def test_half_precision_changes_little() -> None:
+    network, examples = small_separator(), tone_examples(9)
+    objective = SupervisedObjective(network, TextSource(), PLAIN)
+    full = numbers(objective(examples, seeded()))
+    with torch.autocast("cpu", torch.bfloat16):
+        terms = objective(examples, seeded())
+    terms["loss"].backward()
+    assert numbers(terms)["loss"] == pytest.approx(full["loss"], abs=0.1)
+    assert all(term.dtype == torch.float32 for term in terms.values())
+
+
+def test_a_network_that_tells_no_presence_is_trained_alike() -> None:
+    network, waves = small_clapsep(), 0.1 * torch.randn(1, 2, 64_000, generator=seeded())
+    examples = Examples(waves.sum(dim=1), waves, (("rain", "a horn"),), (((), ()),), network.sample_rate)
+
+    def source(examples: Examples, generator: torch.Generator) -> Tensor:
+        return torch.eye(SMALL_CLAPSEP.embedding)[:2].reshape(1, 2, -1)
+
+    terms = SupervisedObjective(network, source)(examples, seeded())
+    terms["loss"].backward()
+    assert "presence" not in terms
+    assert all(weight.grad is not None for weight in network.parameters())
 
 
 def test_a_small_network_learns_tones_within_seconds() -> None:

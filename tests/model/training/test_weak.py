@@ -100,6 +100,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts() -> None:
     settings = WeakSettings(2, contrastive_weight=0.0, consistency_weight=0.0, unsupervised_weight=1.0)
     alone = numbers(WeakObjective(network, ToneTowers(), settings)(examples, seeded()))
     assert alone["loss"] == pytest.approx(terms["unsupervised"], rel=1e-5)
+    assert "contrastive" not in alone
 
 
 def test_the_unsupervised_part_is_that_of_masks_made_one_by_one() -> None:
