@@ -44,7 +44,7 @@ def consistency_loss(masks: Tensor, shares: Tensor, mixture: Tensor, sounds: Ten
     `masks` [B, S, K, F, N]; `shares` [B, S, K] is 1 over the times that a phrase was repeated; magnitudes as in
     `unsupervised_loss`.
     """
-    predicted = mixture[:, None] * torch.einsum("bsk,bskfn->bsfn", shares.to(masks.dtype), masks)
+    predicted = mixture[:, None] * (shares[..., None, None] * masks).sum(dim=2)
     return sounds.shape[1] * weighted_l1(predicted, sounds, loudness_weight(sounds))
 
 

@@ -46,7 +46,8 @@ class Examples:
         """Raises ValueError unless the sounds are at the rate of whoever is to hear them."""
         if self.sample_rate != sample_rate:
             raise ValueError(
-                f"the examples are at {self.sample_rate} Hz, the network works at {sample_rate} Hz; draw them at its rate"
+                f"the examples are at {self.sample_rate} Hz, the network works at {sample_rate} Hz; "
+                "draw them at its rate"
             )
 
     def to(self, device: str | torch.device) -> Examples:

@@ -49,11 +49,11 @@ def split_caption(caption: str) -> tuple[str, ...]:
         if finer == pieces:
             break
         pieces = finer
-    phrases = dict.fromkeys(piece.replace(_JOINT, " ").strip(" ,;.") for piece in pieces)
-    phrases.pop("", None)
-    if not phrases:
+    phrases = [piece.replace(_JOINT, " ").strip(" ,;.") for piece in pieces]
+    once = {phrase.casefold(): phrase for phrase in reversed(phrases) if phrase}  # the first spelling stays
+    if not once:
         raise ValueError(f"a caption names at least one sound, got {caption!r}; leave clips without words out")
-    return tuple(phrases)
+    return tuple(phrase for phrase in phrases if once.pop(phrase.casefold(), None) is not None)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def candidates_of(examples: Examples, vectors: Tensor, likeness: float) -> Candi
 def frame_energy(sounds: Tensor, hop_samples: int, frames: int) -> Tensor:
     """Energy per frame [..., N] of sounds [..., T]; frame n is [n, n + 1) hops, what lies beyond the end is silent."""
     padded = functional.pad(sounds, (0, max(0, frames * hop_samples - sounds.shape[-1])))[..., : frames * hop_samples]
-    return padded.unflatten(-1, (frames, hop_samples)).square().sum(dim=-1)
+    return padded.reshape(*padded.shape[:-1], frames, hop_samples).square().sum(dim=-1)
 
 
 def presence_loss(logits: Tensor, energy: Tensor, candidates: Candidates) -> Tensor:

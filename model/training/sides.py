@@ -56,7 +56,7 @@ def opposites(vectors: Tensor) -> Tensor:
     [[[0.0, 1.0], [1.0, 0.0]]]
     """
     others = 1.0 - torch.eye(vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
-    return functional.normalize(torch.einsum("st,btd->bsd", others, vectors), dim=-1)
+    return functional.normalize((others[..., None] * vectors[:, None]).sum(dim=2), dim=-1)
 
 
 def positive_sides(vectors: Tensor) -> Sides:

@@ -66,11 +66,11 @@ class SupervisedObjective:
         network, settings = self.network, self.settings
         mixture, sounds = examples.mixture, examples.sounds
         batch, count, samples = sounds.shape
-        vectors = self.source(examples, generator)
+        vectors = self.source(examples, generator).to(mixture.device)
         candidates = candidates_of(examples, vectors, settings.likeness)
         sides = settings.sides.draw(vectors, generator)
         guests, foreign = self._foreign(candidates, generator)
-        absent = positive_sides(vectors.flatten(0, 1)[foreign.to(vectors.device)])
+        absent = positive_sides(vectors.flatten(0, 1)[foreign.to(mixture.device)])
         asked = Sides(torch.cat([sides.positive, absent.positive]), torch.cat([sides.negative, absent.negative]))
         rows = torch.cat([torch.arange(batch).repeat_interleave(count), guests]).to(mixture.device)
         targets = torch.cat([sounds.flatten(0, 1), sounds.new_zeros(len(guests), samples)])

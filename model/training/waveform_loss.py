@@ -33,7 +33,7 @@ def snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -> T
 
 
 def si_snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -> Tensor:
-    """Scale-invariant SNR [...] of estimates [..., T], means removed (Le Roux et al. 2019); the limit as in `snr_db`."""
+    """Scale-invariant SNR [...] of estimates [..., T], means removed (Le Roux et al. 2019); limit as in `snr_db`."""
     eps = torch.finfo(estimate.dtype).eps
     estimate = estimate - estimate.mean(-1, keepdim=True)
     target = target - target.mean(-1, keepdim=True)
@@ -52,7 +52,8 @@ def leak_db(estimate: Tensor, mixture: Tensor, floor_db: float = -20.0) -> Tenso
 
 def is_silent(target: Tensor, mixture: Tensor) -> Tensor:
     """True [...] where targets [..., T] do not sound: `SILENCE_DB` below the mixture or further, or all zeros."""
-    return target.square().sum(-1) <= 10.0 ** (SILENCE_DB / 10.0) * mixture.square().sum(-1)
+    share: float = 10.0 ** (SILENCE_DB / 10.0)
+    return target.square().sum(-1) <= share * mixture.square().sum(-1)
 
 
 @dataclass(frozen=True)

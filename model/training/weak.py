@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from model.resample import Resample
-from model.separator import Condition, Features, MaskNetwork
+from model.separator import Condition, Mask, MaskNetwork
 from model.towers import Towers
-from model.training.bimodal_losses import consistency_loss, contrastive_loss, equal_texts, unsupervised_loss
+from model.training.bimodal_losses import consistency_loss, contrastive_loss, unsupervised_loss
 from model.training.examples import Examples
 from model.training.phrases import choose_phrases, split_caption
 from model.training.sides import positive_sides
@@ -62,10 +62,9 @@ class _Words:
 
 class WeakObjective:
     """`objective(examples, generator)` returns "loss" and, detached, its parts before weighting; "phrase_hit" is the
-    share of stems whose nearest words are their own.
+    share of stems whose nearest words are their own. Without a weight the contrast is neither computed nor told.
 
-    `towers` must be frozen and in eval mode; gradients pass through the audio tower to the stems. A network that attends
-    to words gets no tokens here: override `condition`.
+    `towers` must be frozen and in eval mode; gradients pass through the audio tower to the stems.
     """
 
     def __init__(self, network: MaskNetwork, towers: Towers, settings: WeakSettings = WeakSettings()) -> None:
@@ -85,8 +84,65 @@ class WeakObjective:
             mixture, sounds = spectra[:, 0].abs(), spectra[:, 1:].abs()  # (B, F, N), (B, S, F, N)
         features = network.encode(examples.mixture, spectra[:, 0])
         rows = torch.tensor(words.rows, device=device)
-        mask = network.mask(features.select(rows), self.condition(words.texts, device))
+        mask = network.mask(features.select(rows), self.condition(words.texts).to(device))
         bins = network.on_bins(mask)[..., : mixture.shape[-1]]  # (Q, F, N)
-        unsupervised = unsupervised_loss(bins[words.captions.to(device)], mixture, sounds)
-        phrases, shares = words.phrases.to(device), words.shares.to(device)
+        captions, phrases, shares = (part.to(device) for part in (words.captions, words.phrases, words.shares))
+        unsupervised = unsupervised_loss(bins[captions], mixture, sounds)
         consistency = consistency_loss(bins[phrases], shares, mixture, sounds)
+        loss = settings.consistency_weight * consistency + settings.unsupervised_weight * unsupervised
+        told = {"consistency": consistency.detach(), "unsupervised": unsupervised.detach()}
+        if settings.contrastive_weight > 0.0:
+            asked, places = torch.unique(phrases, return_inverse=True)
+            stems = network.render(Mask(mask.bands[asked]), spectra[rows[asked], :1], samples)[:, 0]
+            contrastive, hit = self._contrast(stems, places, [words.texts[query] for query in asked.tolist()])
+            loss = loss + settings.contrastive_weight * contrastive
+            told |= {"contrastive": contrastive.detach(), "phrase_hit": hit}
+        return {"loss": loss, **told}
+
+    def condition(self, texts: Sequence[str]) -> Condition:
+        """What the network is told of queries in words, [Q, 2 D]: they are wanted, nothing is unwanted."""
+        return positive_sides(self._embed(texts)).condition
+
+    def _words(self, examples: Examples, generator: torch.Generator) -> _Words:
+        """Every text of a mixture is one query, however often it occurs there."""
+        queries: dict[tuple[int, str], int] = {}
+
+        def query(row: int, text: str) -> int:
+            return queries.setdefault((row, text), len(queries))
+
+        captions, phrases, shares = list[list[int]](), list[list[list[int]]](), list[list[tuple[float, ...]]]()
+        for row, (whole, named) in enumerate(zip(examples.captions, examples.phrases, strict=True)):
+            if not all(whole):
+                raise ValueError(f"mixture {row} has a sound without a caption, got {whole}; draw clips with words")
+            captions.append([query(row, caption) for caption in whole])
+            chosen = [
+                choose_phrases(parts or split_caption(caption), self.settings.phrases, generator)
+                for caption, parts in zip(whole, named, strict=True)
+            ]
+            phrases.append([[query(row, text) for text in choice.texts] for choice in chosen])
+            shares.append([choice.shares for choice in chosen])
+        texts, rows = [text for _, text in queries], [row for row, _ in queries]
+        return _Words(texts, rows, torch.tensor(captions), torch.tensor(phrases), torch.tensor(shares))
+
+    def _contrast(self, stems: Tensor, places: Tensor, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The contrastive loss of distinct `stems` [Q', T] of `texts`, which fill the places [B, S, K], and the share
+        of hits. Every S is a batch of its own of K * B items."""
+        if self.towers.sample_rate != self.network.sample_rate:
+            stems = self._resample.to(stems.device)(stems)
+        audio, vectors = self.towers.embed_audio(stems), self._embed(texts).to(stems.device)
+        losses, hits = list[Tensor](), list[float]()
+        with torch.autocast(stems.device.type, enabled=False):
+            for items in places.transpose(0, 1).flatten(1):  # (K B) each
+                named = [texts[item] for item in items.tolist()]
+                losses.append(contrastive_loss(audio[items], vectors[items], named, self.settings.scale))
+                nearest = (audio[items] @ vectors[items].T).argmax(dim=1).tolist()
+                hits += [float(named[place] == own) for place, own in zip(nearest, named, strict=True)]
+        return torch.stack(losses).sum(), torch.tensor(hits).mean()
+
+    @torch.no_grad()
+    def _embed(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [Q, D] on the CPU; every text is embedded once in the objective's life."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            self._vectors |= dict(zip(new, self.towers.embed_text(new).float().cpu(), strict=True))
+        return torch.stack([self._vectors[text] for text in texts])

@@ -56,3 +56,14 @@ def test_the_towers_of_the_default_configuration_have_their_documented_shape() -
     tower = AudioTower(ClapConfig()).eval()
     with torch.inference_mode():
         assert tower(0.1 * torch.randn(1, 96_000, generator=torch.Generator().manual_seed(0))).shape == (1, 256)
+
+
+def test_the_gradient_at_a_sound_is_that_of_finite_differences() -> None:
+    towers = small_clap()
+    towers.requires_grad_(False)
+    sound = sounds(1, 2.0).requires_grad_()
+    reading = torch.randn(1, EMBEDDING, generator=torch.Generator().manual_seed(0))
+    (slope,) = torch.autograd.grad((towers.embed_audio(sound) * reading).sum(), sound)
+    step = 1e-3 * slope / slope.norm()
+    ends = [(towers.embed_audio(sound.detach() + sign * step) * reading).sum() for sign in (1.0, -1.0)]
+    assert float(ends[0] - ends[1]) / 2e-3 == pytest.approx(float(slope.norm()), rel=0.02)

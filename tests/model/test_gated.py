@@ -83,6 +83,7 @@ def test_presence_and_activity_are_the_gates(gated: Gated, mixtures: Tensor, con
     alone, asked = gated.gate.encode(mixtures), Condition(random_condition(QUERIES, seed=2).embedding)
     assert torch.equal(gated.both.presence(features, condition), gated.gate.presence(alone, asked))
     assert torch.equal(gated.both.activity(features, condition), gated.gate.activity(alone, asked))
+    assert torch.equal(gated.both.activity_logits(features, condition), gated.gate.activity_logits(alone, asked))
     assert gated.both.activity_hop_samples == gated.gate.activity_hop_samples
     assert gated.network.heard.windows == []
     assert gated.network.heard.conditions == []
