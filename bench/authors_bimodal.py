@@ -85,7 +85,7 @@ def enliven(network: nn.Module, seed: int) -> None:
 
     for name, parameter in network.named_parameters():
         if name == "head.scale":
-            parameter.copy_(random(parameter))
+            parameter.copy_(0.03 * random(parameter))  # maps spread over a hundred: log odds of about one
         elif parameter.ndim > 1:
             parameter.copy_(random(parameter) * 1.4 / parameter[0].numel() ** 0.5)
         else:

@@ -1,7 +1,8 @@
 """One file per model: both CLAP towers, the separator, their configuration, and where it all came from.
 
-Two kinds: the compact separator with towers of its own, and CLAPSep with the towers of laion-clap, which names a model
-of the first kind that tells presence for it. Weights are used in single precision.
+Any network goes with any towers: the compact separator, CLAPSep or the conditional U-Net, with the compact towers or
+those of laion-clap. A network that cannot tell presence names a model that tells it. What is compact is kept in half
+precision, the rest in single; weights are used in single.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.clap import Clap, ClapConfig
 from model.clapsep import CLAPSep, CLAPSepConfig
 from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
+from model.conditional_unet import ConditionalUNet, ConditionalUNetConfig
 from model.digest import sha256_of
 from model.gated import GatedSeparator
 from model.laion_towers import LaionClap, LaionClapConfig, text_shapes
-from model.separator import Separator
+from model.separator import MaskNetwork, Separator
 from model.towers import Towers
 from model.weights_file import (
     CheckpointError,
@@ -37,7 +39,15 @@ from model.weights_file import (
 )
 
 COMPACT: Final = "compact_clapsep"
-PUBLISHED: Final = "clapsep"
+NETWORKS: Final[dict[str, tuple[type[MaskNetwork], type]]] = {
+    COMPACT: (CompactCLAPSep, CompactCLAPSepConfig),
+    "clapsep": (CLAPSep, CLAPSepConfig),
+    "conditional_unet": (ConditionalUNet, ConditionalUNetConfig),
+}
+"""Kinds of networks, with their configurations."""
+TOWERS: Final[dict[str, type[Towers]]] = {"clap": Clap, "laion_clap": LaionClap}
+USUAL_TOWERS: Final = {COMPACT: "clap", "clapsep": "laion_clap", "conditional_unet": "laion_clap"}
+"""A header names the kind of its towers where it is another one."""
 TOKENIZER: Final = "tokenizer.json"
 """The tensor of bytes that holds the text of the tokenizer."""
 
@@ -69,39 +79,39 @@ class Model:
 
 
 def save_checkpoint(
-    path: Path, *, separator: CompactCLAPSep, clap: Clap, calibration: Calibration, provenance: dict[str, Any]
+    path: Path,
+    *,
+    separator: MaskNetwork,
+    clap: Towers,
+    provenance: dict[str, Any],
+    calibration: Calibration | None = None,
+    gate: str | None = None,
 ) -> None:
-    """Write a compact model to one file, in half precision. Same weights and provenance, same bytes."""
-    tensors = {f"separator.{key}": value for key, value in separator.state_dict().items()}
-    tensors |= {f"clap.{key}": value for key, value in clap.state_dict().items()}
-    header = {
-        "network": COMPACT,
-        "separator": asdict(separator.config),
-        "clap": asdict(clap.config),
-        "calibration": asdict(calibration),
-        "provenance": provenance,
-    }
-    halves = {key: value.half() if value.dtype == torch.float32 else value for key, value in tensors.items()}
-    write_weights(path, halves, header)
+    """Write a network and the towers it was trained with to one file. Same weights and provenance, same bytes.
 
-
-def save_published(
-    path: Path, *, separator: CLAPSep, clap: LaionClap, tokenizer: str, gate: str, provenance: dict[str, Any]
-) -> None:
-    """Write a CLAPSep with both towers of laion-clap to one file, in single precision.
-
-    `gate`: name of the model that tells presence for it.
+    `gate`: name or path of the model that tells presence, which a network that cannot needs; `calibration`: None for
+    that of the gate. Raises ValueError for what could not be loaded again.
     """
-    tensors = {f"separator.{key}": value for key, value in separator.state_dict().items()}
-    tensors |= {f"clap.{key}": value for key, value in clap.state_dict().items()}
-    tensors[TOKENIZER] = torch.frombuffer(bytearray(tokenizer.encode()), dtype=torch.uint8)
-    header = {
-        "network": PUBLISHED,
-        "separator": asdict(separator.config),
-        "clap": asdict(clap.config),
-        "gate": gate,
+    network, towers = _kind(separator, {kind: of for kind, (of, _) in NETWORKS.items()}), _kind(clap, TOWERS)
+    if gate is None and not isinstance(separator, Separator):
+        raise ValueError(f"a {network} cannot tell where a query sounds; name a gate that can, such as mini")
+    header: dict[str, Any] = {
+        "network": network,
+        "separator": _settings(separator),
+        "clap": _settings(clap),
         "provenance": provenance,
     }
+    if towers != USUAL_TOWERS[network]:
+        header["towers"] = towers
+    if gate is not None:
+        header["gate"] = gate
+    if calibration is not None or gate is None:
+        header["calibration"] = asdict(calibration or Calibration())
+    tensors = _tensors("separator", separator, halved=network == COMPACT)
+    if isinstance(clap, LaionClap):
+        clap.build_text()
+        tensors[TOKENIZER] = torch.frombuffer(bytearray(clap.tokenizer.encode()), dtype=torch.uint8)
+    tensors |= _tensors("clap", clap, halved=isinstance(clap, Clap))
     write_weights(path, tensors, header)
 
 
@@ -113,24 +123,21 @@ def load_checkpoint(path: Path, *, name: str | None = None, gate: Callable[[str]
     """
     header, shapes = read_header(path)
     network = header.get("network", COMPACT)
-    name = name or path.stem
+    if network not in NETWORKS:
+        raise CheckpointError(f"{path} holds a network of the kind {network!r}, which cannot be used here")
+    if gate is None and (network != COMPACT or "gate" in header):
+        raise CheckpointError(
+            f"{path} holds a network that cannot tell presence, where one is needed that can; load it by its "
+            "name or path with model.registry.load_model"
+        )
     try:
-        if network == COMPACT:
-            return _compact(path, name, header, shapes)
-        if network == PUBLISHED:
-            if gate is None:
-                raise CheckpointError(
-                    f"{path} holds a network that cannot tell presence, where one is needed that can; load it by its "
-                    "name or path with model.registry.load_model"
-                )
-            return _published(path, name, header, shapes, gate)
+        return _load(path, name or path.stem, network, header, shapes, gate)
     except CheckpointError:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # what a header may say
         raise CheckpointError(
             f"{path}: its configuration is not one of this version ({error!r}); export it again"
         ) from error
-    raise CheckpointError(f"{path} holds a network of the kind {network!r}, which cannot be used here")
 
 
 def signature_of(path: Path, name: str, gate: str | None = None) -> str:
@@ -141,43 +148,82 @@ def signature_of(path: Path, name: str, gate: str | None = None) -> str:
     return f"{name}-{digest[:16]}"
 
 
-def _compact(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes) -> Model:
-    separator = CompactCLAPSep(_config(CompactCLAPSepConfig, header["separator"]))
-    clap = Clap(_config(ClapConfig, header["clap"]))
-    calibration, provenance = Calibration(**header["calibration"]), dict(header["provenance"])
-    refuse_others(path, shapes, shapes_of(separator=separator, clap=clap))
+def _load(
+    path: Path,
+    name: str,
+    network: str,
+    header: Mapping[str, Any],
+    shapes: Shapes,
+    gate: Callable[[str], Model] | None,
+) -> Model:
+    build, config = NETWORKS[network]
+    separator = build(_config(config, header["separator"]))
+    clap, besides = _towers(path, header.get("towers", USUAL_TOWERS[network]), header["clap"], shapes)
+    refuse_others(path, shapes, {**besides, **shapes_of(separator=separator, clap=clap)})
     fill(separator, path, "separator.")
     fill(clap, path, "clap.")
-    return Model(
-        name=name,
-        separator=separator.eval().to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        clap=clap.eval(),
-        calibration=calibration,
-        provenance=provenance,
-        signature=signature_of(path, name),
-    )
-
-
-def _published(path: Path, name: str, header: Mapping[str, Any], shapes: Shapes, gate: Callable[[str], Model]) -> Model:
-    if TOKENIZER not in shapes:
-        raise CheckpointError(f"{path} lacks {TOKENIZER}; import the published files again")
-    clap_config = _config(LaionClapConfig, header["clap"])
-    text = {f"clap.{name}": shape for name, shape in text_shapes(clap_config).items()}
-    tokenizer = bytes(read_tensors(path, [TOKENIZER])[TOKENIZER].numpy()).decode()
-    clap = LaionClap(clap_config, tokenizer, text_weights=text_reader(path, text))
-    separator = CLAPSep(_config(CLAPSepConfig, header["separator"]))
-    refuse_others(path, shapes, {TOKENIZER: shapes[TOKENIZER], **text, **shapes_of(separator=separator, clap=clap)})
-    fill(separator, path, "separator.")
-    fill(clap, path, "clap.")
+    separator.eval()
+    if isinstance(separator, CompactCLAPSep):
+        separator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    calibration, provenance = header.get("calibration"), dict(header["provenance"])
+    if isinstance(separator, Separator) and "gate" not in header:
+        return Model(
+            name=name,
+            separator=separator,
+            clap=clap.eval(),
+            calibration=Calibration(**header["calibration"]),
+            provenance=provenance,
+            signature=signature_of(path, name),
+        )
+    assert gate is not None
     listener = gate(header["gate"])
     return Model(
         name=name,
         separator=GatedSeparator(separator, listener.separator).eval(),
         clap=clap.eval(),
-        calibration=listener.calibration,
-        provenance={**header["provenance"], "gate": listener.signature},
+        calibration=listener.calibration if calibration is None else Calibration(**calibration),
+        provenance={**provenance, "gate": listener.signature},
         signature=signature_of(path, name, listener.signature),
         gate_clap=listener.clap,
+    )
+
+
+def _towers(path: Path, kind: str, config: Mapping[str, Any], shapes: Shapes) -> tuple[Towers, Shapes]:
+    """Towers yet to be filled, and the tensors that the file holds for them besides those they have."""
+    if kind == "clap":
+        return Clap(_config(ClapConfig, config)), {}
+    if kind not in TOWERS:
+        raise CheckpointError(f"{path} holds towers of the kind {kind!r}, which cannot be used here")
+    if TOKENIZER not in shapes:
+        raise CheckpointError(f"{path} lacks {TOKENIZER}; import the published files again")
+    laion = _config(LaionClapConfig, config)
+    text = {f"clap.{name}": shape for name, shape in text_shapes(laion).items()}
+    tokenizer = bytes(read_tensors(path, [TOKENIZER])[TOKENIZER].numpy()).decode()
+    return LaionClap(laion, tokenizer, text_reader(path, text)), {TOKENIZER: shapes[TOKENIZER], **text}
+
+
+def _tensors(prefix: str, module: nn.Module, *, halved: bool) -> dict[str, Tensor]:
+    state = module.state_dict()
+    adapters = [name for name in state if name.endswith(".lora_A")]
+    if adapters:
+        raise ValueError(f"{prefix} has {len(adapters)} adapters ({adapters[0]}, ...); merge them before it is saved")
+    return {
+        f"{prefix}.{name}": value.half() if halved and value.dtype == torch.float32 else value
+        for name, value in state.items()
+    }
+
+
+def _settings(module: Any) -> dict[str, Any]:
+    return asdict(module.config)
+
+
+def _kind(module: nn.Module, kinds: Mapping[str, type]) -> str:
+    for kind, of in kinds.items():
+        if isinstance(module, of):
+            return kind
+    raise ValueError(
+        f"a checkpoint holds {', '.join(kinds)}, got a {type(module).__name__}; of a gated separator give the network, "
+        "and its gate by name"
     )
 
 

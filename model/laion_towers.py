@@ -147,6 +147,7 @@ class LaionClap(Towers):
         super().__init__()
         self.config = config
         self.sample_rate, self.width = SAMPLE_RATE, config.embedding
+        self.tokenizer = tokenizer
         self._tokenizer = RobertaTokenizer(tokenizer, config.vocabulary)
         self._text_weights = text_weights
         self.audio_branch: Any = build_htsat(config.width, config.depths, config.heads)
@@ -160,8 +161,8 @@ class LaionClap(Towers):
         """Stay in eval mode, whatever `mode` says: the towers are a measure, not a thing to train."""
         return super().train(False)
 
-    def embed_text(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [B, D] of sentences, of which the first 75 tokens count. Builds the text tower on first use."""
+    def build_text(self) -> None:
+        """Make the text tower of `text_weights`, unless it is there."""
         with _LOCK, torch.inference_mode(False):
             if self._text_weights is not None:
                 tower = text_tower(self.config)
@@ -169,6 +170,10 @@ class LaionClap(Towers):
                 tower.load_state_dict(weights, assign=True)
                 self._adopt(tower)
                 self._text_weights = None
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors [B, D] of sentences, of which the first 75 tokens count. Builds the text tower on first use."""
+        self.build_text()
         tokens = self._tokenizer(texts)
         by_length = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
         device = self.hann.device

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from model.digest import sha256_of
+from model.low_rank import merged_weight
 from model.published_layout import (
     LORA,
     Shapes,
@@ -74,12 +75,12 @@ def read_published(
     _refuse_broken(checkpoint, {name: trained[name] for name in layout.required})
     _refuse_broken(clap, {name: towers[name] for name in needed})
     return PublishedWeights(
-        separator={name: _separator_tensor(name, trained, towers, rank) for name in separator_shapes},
+        separator={name: _separator_tensor(name, trained, towers) for name in separator_shapes},
         clap={name: _single(towers[name]) for name in clap_shapes},
     )
 
 
-def _separator_tensor(name: str, trained: Mapping[str, Tensor], towers: Mapping[str, Tensor], rank: int) -> Tensor:
+def _separator_tensor(name: str, trained: Mapping[str, Tensor], towers: Mapping[str, Tensor]) -> Tensor:
     if name.startswith("decoder."):
         return _single(trained[of_decoder(name)])
     if not (adapted := LORA.fullmatch(name)):
@@ -87,10 +88,7 @@ def _separator_tensor(name: str, trained: Mapping[str, Tensor], towers: Mapping[
     layer, kind = adapted.group(1).replace("encoder.", "audio_branch.", 1), adapted.group(2)
     if kind == "bias":
         return trained[f"{layer}.bias"].float()
-    with torch.no_grad():
-        change = trained[f"{layer}.lora_B"].float() @ trained[f"{layer}.lora_A"].float()
-        merged: Tensor = towers[f"{layer}.weight"].float() + change / rank
-        return merged
+    return merged_weight(towers[f"{layer}.weight"], trained[f"{layer}.lora_A"], trained[f"{layer}.lora_B"])
 
 
 def _single(tensor: Tensor) -> Tensor:

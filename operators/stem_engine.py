@@ -111,10 +111,9 @@ class StemEngine:
         )
 
     def grid_at(self, sample_rate: int) -> WindowGrid:
-        """The network's windows in samples of another rate. Raises ValueError where they do not come out whole."""
-        samples, rest = divmod(self.network.window_samples * sample_rate, self.sample_rate)
-        if rest:
-            raise ValueError(f"a window of the network is no whole number of samples at {sample_rate} Hz")
+        """The network's windows in samples of another rate, less a part of a sample where they do not come out
+        whole."""
+        samples = self.network.window_samples * sample_rate // self.sample_rate
         return WindowGrid.of(samples, self.network.lead_share)
 
     def stretches(

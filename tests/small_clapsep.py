@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from small_towers import SMALL, enliven, small_tokenizer, small_towers
+from small_towers import SMALL, enliven, small_towers
 from torch.nn import functional
 
-from model.checkpoint import save_published
+from model.checkpoint import save_checkpoint
 from model.clapsep import CLAPSep, CLAPSepConfig
 from model.htsat import HTSATConfig
 from model.separator import Condition
@@ -43,11 +43,10 @@ def random_queries(queries: int, config: CLAPSepConfig = SMALL_CLAPSEP, seed: in
 
 def save_small_published(path: Path, seed: int = 0, gate: str = "mini") -> Path:
     """A small CLAPSep, its towers and their tokenizer in one file."""
-    save_published(
+    save_checkpoint(
         path,
         separator=small_clapsep(seed=seed),
         clap=small_towers(seed=seed),
-        tokenizer=small_tokenizer(),
         gate=gate,
         provenance={"data": "none", "seed": seed},
     )

@@ -77,7 +77,7 @@ def import_published(
         about, licence = (CLAPSEP.about, CLAPSEP.licence) if verify else (OTHER_WEIGHTS, "that of its weights")
         provenance = {"about": about, "licence": licence, "made_of": made_of}
         try:
-            _save(part, separator, towers, weights, text, provenance)
+            _save(part, separator, towers, weights, provenance)
         except SafetensorError as error:
             raise OSError(f"{out} cannot be written: {error}; make room, or {ELSEWHERE}") from error
 
@@ -132,14 +132,10 @@ def check_tokenizer(path: Path, tokenizer: str) -> None:
         )
 
 
-def _save(
-    part: Path, separator: Any, towers: Any, weights: PublishedWeights, tokenizer: str, provenance: dict[str, Any]
-) -> None:
-    from model.checkpoint import save_published
+def _save(part: Path, separator: Any, towers: Any, weights: PublishedWeights, provenance: dict[str, Any]) -> None:
+    from model.checkpoint import save_checkpoint
 
     separator.load_state_dict(weights.separator)
     towers.load_state_dict(weights.clap)
-    save_published(
-        part, separator=separator, clap=towers, tokenizer=tokenizer, gate=DEFAULT_MODEL, provenance=provenance
-    )
+    save_checkpoint(part, separator=separator, clap=towers, gate=DEFAULT_MODEL, provenance=provenance)
     os.chmod(part, 0o644)  # it comes with 0o600

@@ -127,7 +127,7 @@ def test_of_many_wrong_tensors_three_are_named_and_the_rest_is_counted(tmp_path:
 
 def of_an_unknown_kind(path: Path) -> None:
     tensors, header = contents(path)
-    rewrite(path, tensors, {**header, "network": "conditional_unet"})
+    rewrite(path, tensors, {**header, "network": "band_split"})
 
 
 def truncated(path: Path) -> None:
@@ -190,7 +190,7 @@ def empty(path: Path) -> None:
         (without_header, "carries no soundquarry header of format 1"),
         (of_another_format, "carries no soundquarry header of format 1"),
         (of_an_unknown_configuration, "configuration is not one of this version.*depth"),
-        (of_an_unknown_kind, "holds a network of the kind 'conditional_unet', which cannot be used here"),
+        (of_an_unknown_kind, "holds a network of the kind 'band_split', which cannot be used here"),
         (without_a_configuration, "configuration is not one of this version.*clap"),
     ],
 )

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from small_model import RATE, SEPARATOR, WINDOW, lively, random_condition, small_separator
+from small_unet import small_unet, unet_condition
 from torch import Tensor
+from torch.nn import functional
 
 from model.compact_clapsep import CompactCLAPSep
 from model.gated import GatedSeparator
+from model.resample import Resample
 from model.separator import Condition, Features
 
 WINDOWS, QUERIES = 4, 3
@@ -126,17 +129,56 @@ def test_a_spectrum_that_is_passed_on_is_the_networks_and_changes_nothing(
     assert torch.equal(*masks)
 
 
-@pytest.mark.parametrize(
-    ("changed", "told"),
-    [
-        ({"window_samples": WINDOW // 2}, rf"\({RATE}, {WINDOW // 2}\), expected \({RATE}, {WINDOW}\)"),
-        ({"sample_rate": 2 * RATE}, rf"\({2 * RATE}, {WINDOW}\), expected \({RATE}, {WINDOW}\)"),
-    ],
-)
-def test_a_gate_that_hears_other_windows_is_refused(changed: dict[str, int], told: str) -> None:
-    other = CompactCLAPSep(dataclasses.replace(SEPARATOR, **changed))
-    with pytest.raises(ValueError, match=rf"the gate must hear the network's windows, got \(rate, samples\) {told}"):
-        GatedSeparator(small_separator(), other)
+def test_a_gate_of_shorter_windows_is_refused() -> None:
+    for changed in ({"window_samples": WINDOW // 2}, {"sample_rate": 2 * RATE}):
+        other = CompactCLAPSep(dataclasses.replace(SEPARATOR, **changed))
+        with pytest.raises(
+            ValueError, match=r"the gate must hear the whole of the network's windows, got 5 s for 10 s"
+        ):
+            GatedSeparator(small_separator(), other)
+
+
+def test_rates_that_share_no_whole_frames_are_refused() -> None:
+    gate = CompactCLAPSep(dataclasses.replace(SEPARATOR, sample_rate=3000))
+    with pytest.raises(ValueError, match=r"a frame of the gate, 256 samples at 3000 Hz, is no whole number .* 4000 Hz"):
+        GatedSeparator(small_separator(), gate)
+
+
+@torch.inference_mode()
+def test_a_gate_of_a_higher_rate_and_longer_windows_hears_all_that_it_knows(condition: Condition) -> None:
+    """The network, at 4 kHz, gets the lower half of what the gate hears at 8 kHz, and silence fills the gate's 10 s."""
+    network = small_unet()
+    gate = CompactCLAPSep(dataclasses.replace(SEPARATOR, sample_rate=2 * RATE, window_samples=2 * WINDOW)).eval()
+    both = GatedSeparator(network, gate)
+    samples = 2 * network.window_samples
+    assert (both.sample_rate, both.window_samples) == (2 * RATE, samples)
+    assert both.activity_hop_samples == gate.activity_hop_samples
+    mixture = torch.from_numpy(lively(1.0, rate=2 * RATE)[:, :samples])
+    features = both.encode(mixture, both.analyse(mixture[:, None])[:, 0])
+    padded = functional.pad(mixture, (0, gate.window_samples - samples))
+    alone = gate.presence(gate.encode(padded), Condition(condition.gate))
+    assert torch.equal(both.presence(features, condition), alone)
+    deep, asked = both.deepen(features, torch.tensor([0, 0])), unet_condition(2)
+    heard = Resample(2 * RATE, RATE)(mixture)
+    assert heard.shape[1] == network.window_samples
+    mask = both.mask(deep, asked)
+    assert torch.allclose(mask.bands, network.mask(network.encode(heard.expand(2, -1)), asked).bands, atol=1e-6)
+    stems = both.render(mask, both.analyse(mixture[:, None]), samples)
+    assert torch.equal(stems, network.render(mask, network.analyse(mixture[:, None], 2 * RATE), samples, 2 * RATE))
+    assert torch.allclose(both(mixture.expand(2, -1), asked), stems[:, 0], atol=1e-6)
+
+
+@torch.inference_mode()
+def test_a_gate_of_a_lower_rate_hears_the_lower_half_of_the_windows(condition: Condition) -> None:
+    network = CompactCLAPSep(dataclasses.replace(SEPARATOR, sample_rate=2 * RATE, window_samples=2 * WINDOW)).eval()
+    gate = small_separator()
+    both = GatedSeparator(network, gate)
+    assert (both.sample_rate, both.window_samples) == (2 * RATE, 2 * WINDOW)
+    assert both.activity_hop_samples == 2 * gate.activity_hop_samples
+    mixture = torch.from_numpy(lively(10.0, rate=2 * RATE))
+    heard = gate.presence(gate.encode(Resample(2 * RATE, RATE)(mixture)), Condition(condition.gate))
+    assert torch.equal(both.presence(both.encode(mixture), condition), heard)
+    assert torch.equal(both(mixture, random_condition(1)), network(mixture, random_condition(1)))
 
 
 def test_a_condition_that_says_nothing_to_the_gate_is_refused(gated: Gated, mixtures: Tensor) -> None:
