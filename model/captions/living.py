@@ -1,0 +1,351 @@
+"""Animals and people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from model.captions.adverbials import (
+    FARM,
+    FOREST,
+    HANDLED,
+    INSIDE,
+    KITCHEN,
+    LASTING,
+    LIVELY,
+    OUTSIDE,
+    PUBLIC,
+    REPEATED,
+    STREET,
+    VOICED,
+    WATERSIDE,
+)
+from model.captions.kind import Kind, kind
+
+PERSON: Final = "a man, a woman, a child, a boy, a girl, an old man, an old woman, someone, a young man, a person"
+PEOPLE: Final = "two people, several people, some children, a few men, a group of women, two friends"
+
+ANIMALS: Final[tuple[Kind, ...]] = (
+    kind(
+        "a dog, a small dog, a large dog, a puppy, a chained dog, a pack of dogs, the neighbour's dog",
+        "bark, growl, howl, whine, yelp, bark and growl, pant, whimper, snarl, scratch at a door, lap water, "
+        "gnaw on a bone, shake its wet fur",
+        names="barking dogs, the deep bark of a big dog, the yapping of a lapdog",
+        how=LIVELY,
+        where=f"{OUTSIDE}, {INSIDE}, {STREET}",
+    ),
+    kind(
+        "a cat, a kitten, a hungry cat, an old cat, a tomcat",
+        "meow, purr, hiss, meow and purr, yowl, scratch a sofa, lap milk from a bowl, growl at another cat",
+        many="two cats, some kittens, a few stray cats",
+        names="a cat fight, contented purring",
+        how=LIVELY,
+        where=f"{INSIDE}, {OUTSIDE}, on a roof",
+    ),
+    kind(
+        "a bird, a songbird, a small bird, a robin, a blackbird, a sparrow, a nightingale, a canary, a finch, a wren",
+        "sing, chirp, twitter, whistle, warble, call, trill, flap its wings, peep, chirp and flutter",
+        many="birds, many birds, some sparrows, a few songbirds",
+        names="birdsong, the dawn chorus of birds, the chirping of birds",
+        how=LIVELY,
+        where=f"{OUTSIDE}, {FOREST}, in a cage, on a window sill",
+    ),
+    kind(
+        "a crow, a raven, a magpie, a jay, a parrot, a flock of crows, a peacock",
+        "caw, squawk, croak, screech, call, flap its wings, scream",
+        many="crows, two ravens, some parrots",
+        how=REPEATED,
+        where=f"{OUTSIDE}, {FOREST}, on a chimney, on a wire",
+    ),
+    kind(
+        "a pigeon, a dove, a wood pigeon, a cuckoo",
+        "coo, call, take off with clapping wings, flutter, flap its wings",
+        many="pigeons, some doves",
+        how=REPEATED,
+        where=f"{OUTSIDE}, on a roof, on a square, under the eaves",
+    ),
+    kind(
+        "an owl, a tawny owl, a hawk, an eagle, a falcon, a night bird, a barn owl",
+        "hoot, screech, call, cry, shriek",
+        how=REPEATED,
+        where=FOREST,
+    ),
+    kind(
+        "a woodpecker", "drum on a tree, peck at a trunk, tap on wood, call", how=REPEATED, where=f"{FOREST}, {OUTSIDE}"
+    ),
+    kind(
+        "a seagull, a gull, a heron, a tern, a seabird, a flock of gulls",
+        "call, cry, squawk, scream, splash into the water, circle and cry",
+        many="seagulls, gulls, seabirds",
+        names="the cries of gulls, a colony of seabirds",
+        how=LIVELY,
+        where=WATERSIDE,
+    ),
+    kind(
+        "a goose, a duck, a swan, a flock of geese, a mother duck",
+        "honk, quack, hiss, splash into the water, take off from the water, paddle past, call",
+        many="ducks, geese, wild geese, ducklings",
+        names="quacking ducks, the honking of geese",
+        how=LIVELY,
+        where=WATERSIDE,
+    ),
+    kind(
+        "a rooster, a cock, a turkey, a young rooster",
+        "crow, gobble, flap its wings, crow and flap its wings, call",
+        many="roosters, turkeys",
+        names="the crowing of a rooster, gobbling turkeys",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a hen, a chicken, a chick, a flock of chickens, a brooding hen",
+        "cluck, cackle, peep, scratch in the straw, squawk, peck at grains",
+        many="hens, chickens, some chicks",
+        names="clucking hens, a henhouse, peeping chicks",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a donkey, a mule, a small donkey",
+        "bray, hee-haw, snort, stamp on the ground",
+        many="two donkeys, mules",
+        names="the braying of a donkey",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a cow, a bull, a calf, a herd of cows, an ox",
+        "moo, bellow, low, chew grass, snort, stamp on the ground",
+        many="cows, cattle, two calves",
+        names="cowbells, the lowing of cattle",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a sheep, a goat, a lamb, a kid, a flock of sheep, a ram",
+        "bleat, baa, call for its mother, chew hay, butt against a gate",
+        many="sheep, goats, some lambs",
+        names="bleating sheep, the bells of a flock",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a pig, a piglet, a sow, a wild boar",
+        "grunt, squeal, oink, snort, root in the mud, slurp from a trough",
+        many="pigs, piglets",
+        how=LIVELY,
+        where=FARM,
+    ),
+    kind(
+        "a horse, a pony, a stallion, a mare, a carriage horse",
+        "neigh, whinny, snort, trot on {floor}, gallop past, stamp its hooves, munch hay",
+        many="horses, two ponies, police horses",
+        names="the clatter of hooves, a galloping horse, hoofbeats on cobblestones",
+        how=LIVELY,
+        where=f"{FARM}, {STREET}",
+    ),
+    kind(
+        "a frog, a toad, a bullfrog, a tree frog, a chorus of frogs",
+        "croak, ribbit, call, peep, plop into the water",
+        many="frogs, toads, many small frogs",
+        names="the croaking of frogs",
+        how=LASTING,
+        where=WATERSIDE,
+    ),
+    kind(
+        "a cricket, a grasshopper, a cicada, an insect",
+        "chirp, stridulate, trill, sing, click",
+        many="crickets, cicadas, insects, grasshoppers",
+        names="the chirping of crickets, night insects, the drone of cicadas",
+        how=LASTING,
+        where=f"{OUTSIDE}, {FOREST}, in tall grass",
+    ),
+    kind(
+        "a bee, a fly, a mosquito, a wasp, a bumblebee, a hornet, a swarm of bees, a housefly",
+        "buzz, hum, fly past, buzz against a window, circle a lamp, whine",
+        many="bees, flies, mosquitoes, wasps",
+        names="the buzzing of flies, the hum of a beehive",
+        how=LASTING,
+        where=f"{INSIDE}, {OUTSIDE}, around a flower",
+    ),
+    kind(
+        "a lion, a tiger, a bear, a leopard, a gorilla, a dinosaur in a film",
+        "roar, growl, snarl, bellow, grunt, roar and growl",
+        how=LIVELY,
+        where="in a zoo, in a cage, on a plain, in the jungle",
+    ),
+    kind(
+        "an elephant, a camel, a rhinoceros, a hippopotamus, a baby elephant",
+        "trumpet, grunt, snort, groan, stamp on the ground",
+        many="elephants, camels",
+        names="the trumpeting of an elephant",
+        how=LIVELY,
+        where="in a zoo, in a circus, on a plain, at a waterhole",
+    ),
+    kind(
+        "a monkey, a chimpanzee, a howler monkey, a baboon, a hyena",
+        "screech, chatter, hoot, call, grunt, scream",
+        many="monkeys, chimpanzees, baboons",
+        how=LIVELY,
+        where="in a zoo, in the jungle, on a plain, behind bars",
+    ),
+    kind(
+        "a wolf, a coyote, a fox, a jackal, a stag, a pack of wolves",
+        "howl, bark, cry, yip, bellow",
+        many="wolves, coyotes, two foxes",
+        names="the howling of wolves",
+        how=LIVELY,
+        where=FOREST,
+    ),
+    kind(
+        "a snake, a rattlesnake, a viper, a lizard",
+        "hiss, rustle in the leaves, slither over {floor}, rattle its tail",
+        many="snakes, lizards",
+        names="the rattle of a rattlesnake, a snake's hiss",
+        how=LIVELY,
+        where=f"{OUTSIDE}, in the desert, in a terrarium, in tall grass",
+    ),
+    kind(
+        "a mouse, a rat, a squirrel, a hedgehog, a hamster",
+        "squeak, rustle in the leaves, scurry across {floor}, gnaw on wood, scratch behind a wall, run in a wheel",
+        many="mice, rats, squirrels",
+        how=LIVELY,
+        where=f"{OUTSIDE}, {INSIDE}, in the attic",
+    ),
+    kind(
+        "a whale, a dolphin, a humpback whale, a killer whale",
+        "sing, click, whistle, blow, slap the water, call, leap out of the water",
+        many="dolphins, whales",
+        names="whale song, the clicks of a dolphin",
+        how=LIVELY,
+        where="under water, at sea, in a bay, in a pool",
+    ),
+    kind(
+        "a seal, a sea lion, a walrus, a penguin, an otter",
+        "bark, squeal, call, slap the water, grunt, bray",
+        many="seals, penguins, sea lions",
+        how=LIVELY,
+        where="on the rocks, in a zoo, on a beach, on the ice",
+    ),
+    kind(
+        "a bat, a flock of birds, a large bird, a moth, a dragonfly",
+        "flap its wings, flutter, fly off, whir past, beat its wings",
+        how=LIVELY,
+        where=f"{OUTSIDE}, {FOREST}, in a cave",
+    ),
+)
+
+PEOPLE_KINDS: Final[tuple[Kind, ...]] = (
+    kind(
+        f"{PERSON}, a teacher, a guide, a news reader, a politician, a salesman",
+        "talk, speak, whisper, give a speech, read aloud, tell a story, talk on the phone, mumble, explain something, "
+        "count to ten, argue, say hello, ask a question, recite a poem, call a name",
+        many=PEOPLE,
+        names="a conversation, a low murmur of voices, a radio interview, a lecture, a whispered conversation",
+        how=VOICED,
+        where=f"{INSIDE}, {PUBLIC}, {STREET}",
+    ),
+    kind(
+        f"{PERSON}, an angry man, a frightened woman, a drill sergeant, a coach",
+        "shout, yell, scream, call for help, cheer, curse, shriek, cry out in pain, shout orders",
+        many=PEOPLE,
+        names="a loud scream, angry shouting, a shrill cry",
+        how=LIVELY,
+        where=f"{OUTSIDE}, {STREET}, {INSIDE}",
+    ),
+    kind(
+        f"{PERSON}, a baby, a toddler, a class of children",
+        "laugh, giggle, chuckle, burst out laughing, snicker, laugh and clap",
+        many=PEOPLE,
+        names="laughter, the laughter of children, canned laughter, a roar of laughter",
+        how=LIVELY,
+        where=f"{INSIDE}, {PUBLIC}, {OUTSIDE}",
+    ),
+    kind(
+        f"a baby, a newborn, a toddler, an infant, {PERSON}",
+        "cry, sob, weep, wail, whimper, moan, cry and sniff",
+        names="the crying of a baby, quiet sobbing",
+        how=LIVELY,
+        where=f"{INSIDE}, in a crib, in a pram",
+    ),
+    kind(
+        "a baby, an infant, a little baby, a toddler",
+        "babble, coo, gurgle, hiccup, suck on a bottle, squeal with joy",
+        how=LIVELY,
+        where=f"{INSIDE}, in a crib, in a high chair",
+    ),
+    kind(
+        f"{PERSON}, a sick man, a smoker, a patient",
+        "cough, sneeze, sniff, blow the nose, clear the throat, wheeze, hiccup, burp, cough and wheeze, gargle, yawn",
+        names="a bad cough, a loud sneeze, throat clearing",
+        how=REPEATED,
+        where=f"{INSIDE}, {PUBLIC}",
+    ),
+    kind(
+        f"{PERSON}, a sleeper, a runner, a diver",
+        "snore, breathe heavily, sigh, pant, gasp, groan, breathe in and breathe out, hold the breath and gasp",
+        names="heavy breathing, loud snoring, a deep sigh",
+        how=LASTING,
+        where=f"{INSIDE}, in bed, under a mask",
+    ),
+    kind(
+        f"{PERSON}, a singer, a choir, an opera singer, a street singer, a boys' choir",
+        "sing, hum, sing a song, chant, yodel, sing in harmony, rap over a beat, sing {tune}, hum {tune}, "
+        "whistle {tune}",
+        many=f"{PEOPLE}, monks, football fans",
+        names="choral singing, a chant, a lullaby, singing without accompaniment, beatboxing",
+        how="softly, loudly, out of tune, with much feeling, in a high voice",
+        where=f"{PUBLIC}, in a church, on a stage, in the shower",
+    ),
+    kind(
+        "a crowd, an audience, a large crowd, a stadium crowd, a small audience, a theatre audience",
+        "applaud, cheer, clap, boo, murmur, chant, laugh, clap and cheer, gasp, whistle and shout, roar",
+        many="spectators, guests, fans, listeners",
+        names="applause, thunderous applause, scattered clapping, the murmur of a crowd, cheering",
+        how=LASTING,
+        where="in a stadium, in a theatre, in a concert hall, at a wedding, at a rally, after a speech",
+    ),
+    kind(
+        PERSON,
+        "clap, snap the fingers, clap the hands, rub the hands together, slap a knee, crack the knuckles, "
+        "whistle, whistle with two fingers, stamp a foot, scratch the skin, kiss, smack the lips, click the tongue",
+        many=PEOPLE,
+        names="finger snapping, hand claps, a whistle through the fingers",
+        how=REPEATED,
+        where=f"{INSIDE}, {PUBLIC}, {OUTSIDE}",
+    ),
+    kind(
+        f"{PERSON}, a soldier, a hiker, a jogger, a woman in high heels, a man in boots, a barefoot child",
+        "walk on {floor}, run on {floor}, walk through puddles, run up the stairs, climb down a ladder, shuffle across "
+        "{floor}, jump onto {floor}, limp over {floor}, tiptoe across {floor}, march on {floor}",
+        many=f"{PEOPLE}, soldiers, commuters",
+        names="footsteps, footsteps on {floor}, hurried steps on {floor}, marching feet",
+        how="slowly, quickly, heavily, softly, in step, in high heels, in boots, barefoot",
+        where=f"{STREET}, {INSIDE}, {OUTSIDE}",
+    ),
+    kind(
+        f"{PERSON}, a guest, a hungry boy",
+        "chew, eat {crisp}, bite into {crisp}, slurp {drink}, drink {drink}, gulp down {drink}, swallow, "
+        "sip {drink}, crunch {crisp}, munch on {crisp}, suck on a straw",
+        names="crunching, noisy eating, slurping",
+        how=HANDLED,
+        where=f"{KITCHEN}, {PUBLIC}",
+    ),
+    kind(
+        f"{PERSON}, a swimmer, a group of swimmers",
+        "splash in the water, dive into a pool, swim, wade through water, jump into a lake",
+        many=f"{PEOPLE}, swimmers",
+        names="splashing in a pool, the noise of a swimming pool",
+        how=LIVELY,
+        where="in a pool, in a lake, at a beach, in a swimming hall",
+    ),
+    kind(
+        f"{PERSON}, a player, a tennis player, a boxer, a golfer, a skater, a skateboarder",
+        "bounce a ball, hit a tennis ball, kick a football, punch a bag, skate over ice, swing a golf club, "
+        "dribble a basketball, skip rope, roll past on a skateboard, throw darts, knock over bowling pins, "
+        "play table tennis",
+        many=PEOPLE,
+        names="a game of table tennis, bowling pins falling, the squeak of shoes in a sports hall, skateboard wheels",
+        how=REPEATED,
+        where=f"{PUBLIC}, {OUTSIDE}, in a gym, on a court",
+    ),
+)
