@@ -14,17 +14,18 @@ import re
 from typing import Final, Literal
 
 from model.captions.adverbials import DISTANCES, SLOTS, TIMES
+from model.captions.animals import ANIMALS
 from model.captions.household import HOUSEHOLD
 from model.captions.kind import Kind, gerund, third_person
-from model.captions.living import ANIMALS, PEOPLE_KINDS
 from model.captions.machines import ALARMS, MACHINES, VEHICLES
+from model.captions.people import HUMANS
 from model.captions.surroundings import CITY, MUSIC, NATURE, WATER, WEATHER
 
 Form = Literal["finite", "participle"]
 
 DOMAINS: Final[tuple[tuple[Kind, ...], ...]] = (
     ANIMALS,
-    PEOPLE_KINDS,
+    HUMANS,
     VEHICLES,
     MACHINES,
     ALARMS,
@@ -49,6 +50,7 @@ TWO_SHARE: Final = 0.4
 FINITE_JOINTS: Final = (" while ", " as ", " and then ", " and ", " before ", ", then ")
 OTHER_JOINTS: Final = (" followed by ", " and then ", " along with ", " mixed with ", " with ", " and ")
 BEHIND: Final = " in the background"
+_ITS: Final = re.compile(r"\bits\b")
 _SLOT: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -101,6 +103,8 @@ def event(kind: Kind, form: Form, generator: random.Random, *, plain: bool = Fal
             verb = gerund(verb)
         elif not many:
             verb = third_person(verb)
+        if many:
+            verb = _ITS.sub("their", verb)
         words, manners = [generator.choice(kind.many if many else kind.one), verb], True
     if not plain:
         words += _adverbials(kind, generator, manners=manners)

@@ -50,6 +50,8 @@ def _end_for_a_job(error: Exception) -> None:
 
 def _end_for_the_work(error: Exception) -> None:
     """End, if the work met what a person can act on."""
+    from model.caption_cache import CaptionCacheError
+    from model.captions.caption_file import CaptionFileError
     from model.separator import PrecisionError
     from model.weights_file import CheckpointError
     from operators.dataset import SignatureError
@@ -58,13 +60,25 @@ def _end_for_the_work(error: Exception) -> None:
     from operators.manifest_rows import ManifestError
     from operators.search import NothingToSearchError, SearchError
     from operators.sources import SourcesNotFoundError
+    from workflows.captions import AlreadyThereError
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
     from workflows.evaluate import ListError
 
     if isinstance(
         error,
-        (ExportError, ListError, ManifestError, PrecisionError, SearchError, SignatureError, SourcesNotFoundError),
+        (
+            AlreadyThereError,
+            CaptionCacheError,
+            CaptionFileError,
+            ExportError,
+            ListError,
+            ManifestError,
+            PrecisionError,
+            SearchError,
+            SignatureError,
+            SourcesNotFoundError,
+        ),
     ):
         wrong_use(str(error))
     if isinstance(error, (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError)):
