@@ -26,7 +26,7 @@ KIND: Final = "captions"
 PLAIN: Final = "{}"
 """The template of a caption as it is. Another one: "the sound of {}"."""
 BATCH: Final = 64
-"""Captions embedded together."""
+"""Captions embedded together, those of like length: padding to the longest would cost as much as the captions."""
 AGAIN: Final = "make it anew with `soundquarry captions cache`"
 
 
@@ -73,13 +73,15 @@ class CaptionCache:
         if not different:
             raise CaptionCacheError("there is no caption to embed; give one at least")
         device = next(towers.parameters()).device
-        pieces = []
+        halves = torch.empty(len(different), towers.width, dtype=torch.float16)
+        by_length = sorted(range(len(different)), key=lambda row: len(different[row]))
         for start in range(0, len(different), BATCH):
-            batch = [template.replace("{}", caption) for caption in different[start : start + BATCH]]
+            rows = by_length[start : start + BATCH]
             with torch.autocast(device.type, enabled=False):
-                pieces.append(towers.embed_text(batch).float().cpu().half())
-            on_done(min(start + BATCH, len(different)))
-        return cls(different, _unit(torch.cat(pieces)), towers_signature(towers), template)
+                vectors = towers.embed_text([template.replace("{}", different[row]) for row in rows])
+            halves[rows] = vectors.float().cpu().half()
+            on_done(start + len(rows))
+        return cls(different, _unit(halves), towers_signature(towers), template)
 
     @classmethod
     def open(cls, path: Path, towers: Towers, template: str = PLAIN) -> Self:
@@ -115,7 +117,10 @@ class CaptionCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
+            part.touch()
+            mode = part.stat().st_mode
             write_weights(part, tensors, header)
+            part.chmod(mode)  # safetensors makes files that nobody else may read
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

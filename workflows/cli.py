@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from workflows.commands.archives import extract, mine
+from workflows.commands.captions import captions
 from workflows.commands.datasets import export, report, search, verify
 from workflows.commands.jobs import PASSED_ON, jobs, run_file, submit
 from workflows.commands.models import doctor, evaluate, models
@@ -23,6 +24,7 @@ for command in (extract, mine, export, search, verify, report, train, evaluate, 
 app.command("run", context_settings=PASSED_ON)(run_file)
 app.command(context_settings=PASSED_ON)(submit)
 app.add_typer(models, name="models")
+app.add_typer(captions, name="captions")
 app.add_typer(jobs, name="jobs")
 
 

@@ -51,6 +51,8 @@ def _end_for_a_job(error: Exception) -> None:
 
 def _end_for_the_work(error: Exception) -> None:
     """End, if the work met what a person can act on."""
+    from model.caption_cache import CaptionCacheError
+    from model.captions.caption_file import CaptionFileError
     from model.separator import PrecisionError
     from model.weights_file import CheckpointError
     from operators.dataset import SignatureError
@@ -59,6 +61,7 @@ def _end_for_the_work(error: Exception) -> None:
     from operators.manifest_rows import ManifestError
     from operators.search import NothingToSearchError, SearchError
     from operators.sources import SourcesNotFoundError
+    from workflows.captions import AlreadyThereError
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
     from workflows.evaluate import ListError
@@ -68,6 +71,9 @@ def _end_for_the_work(error: Exception) -> None:
     if isinstance(
         error,
         (
+            AlreadyThereError,
+            CaptionCacheError,
+            CaptionFileError,
             ExportError,
             ListError,
             ManifestError,

@@ -1,0 +1,1 @@
+"""Captions of everyday sounds in any number, by a grammar: what training without captions retrieves from."""
