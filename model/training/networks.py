@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from model.clapsep import CLAPSep, CLAPSepConfig
-from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
-from model.conditional_unet import ConditionalUNet, ConditionalUNetConfig
+from model.checkpoint import NETWORKS
+from model.compact_clapsep import CompactCLAPSep
 from model.gated import GatedSeparator
 from model.registry import load_model
 from model.separator import MaskNetwork
 from model.training.encoder_pretraining import encoder_parts, load_encoder
-from model.training.lora import add_adapters
-from model.training.recipe import NetworkKind, NetworkRecipe
+from model.training.lora import adapt
+from model.training.recipe import NetworkRecipe
 from model.training.recipe_file import RecipeError
-
-
-@dataclass(frozen=True)
-class _Kind:
-    network: Any
-    config: type[Any]
-
-
-KINDS: Final[Mapping[NetworkKind, _Kind]] = {
-    "compact_clapsep": _Kind(CompactCLAPSep, CompactCLAPSepConfig),
-    "clapsep": _Kind(CLAPSep, CLAPSepConfig),
-    "conditional_unet": _Kind(ConditionalUNet, ConditionalUNetConfig),
-}
 
 
 def build_network(recipe: NetworkRecipe, embedding: int, seed: int) -> MaskNetwork:
@@ -41,10 +25,10 @@ def build_network(recipe: NetworkRecipe, embedding: int, seed: int) -> MaskNetwo
 
     Raises RecipeError for a configuration that does not fit.
     """
-    kind = KINDS[recipe.kind]
+    kind, config = NETWORKS[recipe.kind]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network: MaskNetwork = kind.network(_config(recipe, kind.config, embedding))
+        network: MaskNetwork = kind(_config(recipe, config, embedding))
     if recipe.start is not None:
         _start_from(network, recipe.start)
     if recipe.encoder is not None:
@@ -52,9 +36,8 @@ def build_network(recipe: NetworkRecipe, embedding: int, seed: int) -> MaskNetwo
     if recipe.frozen_encoder:
         encoder_parts(network).requires_grad_(False)
     if recipe.lora_rank is not None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            add_adapters(network.encoder, recipe.lora_rank)
+        encoder = encoder_parts(network)["encoder"]
+        adapt(encoder, torch.Generator().manual_seed(seed), rank=recipe.lora_rank)
     if isinstance(network, CompactCLAPSep):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.train()

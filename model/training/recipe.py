@@ -35,9 +35,13 @@ class NetworkRecipe(_Section):
     config: dict[str, Any] = Field(
         default_factory=dict, description="fields of the network's configuration that differ from its defaults"
     )
-    start: str | None = Field(None, description="a trained model (name or path) of the same shape to go on from")
-    encoder: str | None = Field(None, description="a pretrained mixture encoder to begin with, a .safetensors file")
-    frozen_encoder: bool = Field(False, description="leave the mixture encoder as it is")
+    start: str | None = Field(
+        default=None, description="a trained model (name or path) of the same shape to go on from"
+    )
+    encoder: str | None = Field(
+        default=None, description="a pretrained mixture encoder to begin with, a .safetensors file"
+    )
+    frozen_encoder: bool = Field(default=False, description="leave the mixture encoder as it is")
     lora_rank: int | None = Field(
         None, ge=1, description="train the encoder's attention by adapters of this rank (clapsep); 16 in CLAPSep"
     )
@@ -54,19 +58,21 @@ class NetworkRecipe(_Section):
 class RetrievalRecipe(_Section):
     """How a sound looks up captions in a cache."""
 
-    cache: str | None = Field(None, description="what `soundquarry captions cache` wrote; else captions are generated")
-    generated: int = Field(20_000, ge=1, description="captions that our grammar makes where there is no cache")
-    template: str = Field("{}", description="what every caption is put into; that which a cache was made with")
-    how: How = Field("softmax", description="top1, topk or softmax")
-    k: int = Field(8, ge=1, description="captions that topk takes")
-    temperature: float = Field(0.01, gt=0, description="of softmax")
+    cache: str | None = Field(
+        default=None, description="what `soundquarry captions cache` wrote; else captions are generated"
+    )
+    generated: int = Field(default=20_000, ge=1, description="captions that our grammar makes where there is no cache")
+    template: str = Field(default="{}", description="what every caption is put into; that which a cache was made with")
+    how: How = Field(default="softmax", description="top1, topk or softmax")
+    k: int = Field(default=8, ge=1, description="captions that topk takes")
+    temperature: float = Field(default=0.01, gt=0, description="of softmax")
 
 
 class QueryRecipe(_Section):
     """What a sound is asked for with."""
 
     source: Literal["text", "audio", "blended", "text_or_audio", "retrieved"] = Field(
-        "blended",
+        default="blended",
         description="its caption; itself; a random blend of both; its caption where there is one, else itself; "
         "captions that are like it",
     )
@@ -83,19 +89,23 @@ class Recipe(_Section):
     about: str = Field(description="one sentence: what it is, and which paper it follows")
     objective: Literal["supervised", "weak", "semi"] = "supervised"
     towers: str = Field(
-        "mini", description="model (name or path) whose CLAP towers embed queries; they are not trained"
+        default="mini", description="model (name or path) whose CLAP towers embed queries; they are not trained"
     )
     network: NetworkRecipe = NetworkRecipe()
     mixtures: MixtureSettings = MixtureSettings()
     queries: QueryRecipe = QueryRecipe()
     supervised: SupervisedSettings = SupervisedSettings()
     weak: WeakSettings = WeakSettings()
-    single_share: float = Field(0.05, gt=0, le=1, description="semi: share of the clips that are heard alone")
-    single_weight: float = Field(1.0, gt=0, description="semi: weight of the supervised part against the weak one")
+    single_share: float = Field(default=0.05, gt=0, le=1, description="semi: share of the clips that are heard alone")
+    single_weight: float = Field(
+        default=1.0, gt=0, description="semi: weight of the supervised part against the weak one"
+    )
     schedule: Schedule = Schedule(steps=10_000)
-    precision: TrainingPrecision = Field("float32", description="float32, or bfloat16 under autocast")
-    validation_mixtures: int = Field(64, ge=1, description="mixtures of held-out clips that every validation scores")
-    seed: int = Field(1, ge=0, description="of weights, mixtures and draws: same seed, same run")
+    precision: TrainingPrecision = Field(default="float32", description="float32, or bfloat16 under autocast")
+    validation_mixtures: int = Field(
+        default=64, ge=1, description="mixtures of held-out clips that every validation scores"
+    )
+    seed: int = Field(default=1, ge=0, description="of weights, mixtures and draws: same seed, same run")
 
     @model_validator(mode="after")
     def _weak_sounds_are_mixtures(self) -> Recipe:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from model.caption_cache import CaptionCache
+from model.captions.grammar import captions
 from model.retrieval import Retrieval
 from model.separator import MaskNetwork
 from model.towers import Towers
@@ -84,8 +85,10 @@ def query_source(recipe: Recipe, towers: Towers, draw: MixtureDraw) -> QuerySour
     if queries.source == "text_or_audio":
         return TextOrAudioQueries(text, audio)
     retrieval = queries.retrieval
-    assert retrieval.cache is not None  # the recipe says so
-    cache = CaptionCache.open(Path(retrieval.cache), towers, retrieval.template)
+    if retrieval.cache is not None:
+        cache = CaptionCache.open(Path(retrieval.cache), towers, retrieval.template)
+    else:
+        cache = CaptionCache.embed(captions(retrieval.generated, recipe.seed), towers, retrieval.template)
     return RetrievedQueries(audio, Retrieval(cache, retrieval.how, retrieval.k, retrieval.temperature))
 
 

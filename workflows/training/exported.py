@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.training.lora import merge_adapters
-
-from model.checkpoint import save_checkpoint
+from model.checkpoint import Calibration, save_checkpoint
 from model.registry import DEFAULT_MODEL, load_model
 from model.separator import Separator
+from model.training.lora import merge
 from model.training.networks import build_network
 from model.training.recipe import Recipe
 from model.training.training_state import State
@@ -22,21 +21,23 @@ from workflows.training.job import MODEL_FILE
 def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str, Any]) -> str:
     """Write `OUT/model.safetensors`, of the best validation; returns where it is.
 
-    A network that cannot tell presence names the model that tells it, that of its towers where they have one.
+    A network that cannot tell presence names the default model, which tells it. Thresholds are 0.5: nothing
+    was calibrated.
     """
     towers = load_model(recipe.towers)
     network = build_network(recipe.network, towers.clap.width, recipe.seed)
     network.load_state_dict(state["best"] or state["average"])
-    merge_adapters(network)
+    merge(network)
+    tells = isinstance(network, Separator)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_checkpoint(
             path,
             separator=network.eval(),
             clap=towers.clap,
-            calibration=towers.calibration,
+            calibration=Calibration() if tells else None,
             provenance={**provenance, "recipe": recipe.model_dump(mode="json"), "steps": state["step"]},
-            gate=None if isinstance(network, Separator) else DEFAULT_MODEL,
+            gate=None if tells else DEFAULT_MODEL,
         )
         target = place(out) / MODEL_FILE
         write_whole(target.uri, path.read_bytes())
