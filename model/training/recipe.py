@@ -43,7 +43,9 @@ class NetworkRecipe(_Section):
     )
     frozen_encoder: bool = Field(default=False, description="leave the mixture encoder as it is")
     lora_rank: int | None = Field(
-        None, ge=1, description="train the encoder's attention by adapters of this rank (clapsep); 16 in CLAPSep"
+        default=None,
+        ge=1,
+        description="train the encoder's attention by adapters of this rank (clapsep); 16 in CLAPSep",
     )
 
     @model_validator(mode="after")
@@ -76,7 +78,9 @@ class QueryRecipe(_Section):
         description="its caption; itself; a random blend of both; its caption where there is one, else itself; "
         "captions that are like it",
     )
-    exemplar: Exemplar = Field("target", description="what is embedded for audio: the target, or the target varied")
+    exemplar: Exemplar = Field(
+        default="target", description="what is embedded for audio: the target, or the target varied"
+    )
     manipulations: list[dict[str, Any]] = Field(
         default_factory=list, description="what is done to audio vectors, in order: [{embedding_dropout: 0.5}]"
     )

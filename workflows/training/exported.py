@@ -28,7 +28,7 @@ def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str
     network = build_network(recipe.network, towers.clap.width, recipe.seed)
     network.load_state_dict(state["best"] or state["average"])
     merge(network)
-    tells = isinstance(network, Separator)
+    tells = isinstance(network, Separator) and recipe.objective != "weak"  # which trains no presence
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_checkpoint(
