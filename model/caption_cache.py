@@ -16,7 +16,6 @@ from typing import Any, Final, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from model.towers import Towers
 from model.towers_signature import towers_signature
@@ -36,7 +35,8 @@ class CaptionCacheError(ValueError):
 
 @dataclass(frozen=True)
 class CaptionCache:
-    """Captions, all different, and their unit vectors [K, D] in float32.
+    """Captions, all different, and their vectors [K, D] in float32: of unit length as far as float16 can tell, so that
+    a cache just made holds the very numbers of the one that is opened later.
 
     `towers`: signature of the towers that made them. `template`: what each caption was put into.
     """
@@ -81,7 +81,7 @@ class CaptionCache:
                 vectors = towers.embed_text([template.replace("{}", different[row]) for row in rows])
             halves[rows] = vectors.float().cpu().half()
             on_done(start + len(rows))
-        return cls(different, _unit(halves), towers_signature(towers), template)
+        return cls(different, halves.float(), towers_signature(towers), template)
 
     @classmethod
     def open(cls, path: Path, towers: Towers, template: str = PLAIN) -> Self:
@@ -104,7 +104,7 @@ class CaptionCache:
             )
         tensors = read_tensors(path, ["captions", "vectors"])
         captions = tuple(bytes(tensors["captions"].numpy()).decode().split("\n"))
-        cache = cls(captions, _unit(tensors["vectors"]), signature, template)
+        cache = cls(captions, tensors["vectors"].float(), signature, template)
         if cache.key != header["key"] or cache.vectors.shape != (len(captions), towers.width):
             raise CaptionCacheError(f"{path} does not hold what it says; {AGAIN}")
         return cache
@@ -150,8 +150,3 @@ def cache_header(path: Path) -> dict[str, Any]:
     if header.get("kind") != KIND or set(shapes) != {"captions", "vectors"}:
         raise CaptionCacheError(f"{path} is not a caption cache; {AGAIN} under another name")
     return header
-
-
-def _unit(halves: Tensor) -> Tensor:
-    """What float16 keeps of unit vectors, of unit length again: a cache just made is the one that is opened later."""
-    return functional.normalize(halves.float(), dim=-1)

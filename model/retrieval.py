@@ -39,7 +39,7 @@ class Retrieval:
             raise ValueError(f"the temperature of retrieval is above 0, got {temperature}")
         self.cache, self.how, self.temperature, self.chunk = cache, how, temperature, chunk
         self.k = 1 if how == "top1" else k
-        self._vectors = cache.vectors
+        self._vectors = functional.normalize(cache.vectors, dim=-1)
 
     @torch.no_grad()
     def __call__(self, vectors: Tensor) -> Tensor:
