@@ -95,6 +95,7 @@ class ConditionalUNet(MaskNetwork):
         self._check_window(config.window_samples)
         self.sample_rate = config.sample_rate
         self.window_samples = config.window_samples
+        self.lead_share = 0.05  # a pair is dear, and its deepest levels see the whole window; 7.4 s hop
         self.cpu_pairs = 1  # a pair's widest maps are far larger than a cache
         places = config.bins * (config.window_samples // config.hop_samples + 1)
         self.window_bytes = 20 * config.width * places // 4  # five maps of the first level down; 80 MB were measured
