@@ -174,8 +174,8 @@ class ConditionalUNet(MaskNetwork):
         length = positive.norm(dim=1, keepdim=True)
         if not bool((length > 0).all()):
             raise ValueError(
-                "a condition says only what is not wanted, which this network cannot read; ask for something, or use "
-                "a network that knows negatives"
+                "a condition says only what is not wanted, which this network cannot read; ask for something (in "
+                "training, without negatives), or use a network that knows them"
             )
         unit: Tensor = positive / length
         return unit
