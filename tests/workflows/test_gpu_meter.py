@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from command_here import command_here
 from made_media import chirp, encode
 
 from operators.attempts import AttemptLedger
@@ -192,7 +191,6 @@ def test_a_run_whose_hours_are_spent_finishes_what_it_began_and_the_next_one_goe
 @pytest.mark.parametrize("options", [["--max-gpu-hours", "0"], ["--max-gpu-hours", "1", "--device", "cpu"]])
 @pytest.mark.parametrize("command", ["extract", "mine"])
 def test_hours_that_make_no_sense_are_wrong_use(command: str, options: list[str], tmp_path: Path) -> None:
-    asked = [sys.executable, "-m", "workflows.cli", command, "x.wav", "--catalog", "everyday"]
-    done = subprocess.run([*asked, "--out", str(tmp_path / "out"), *options], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = command_here(command, "x.wav", "--catalog", "everyday", "--out", str(tmp_path / "out"), *options)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "give hours above 0, on a GPU" in done.stderr
