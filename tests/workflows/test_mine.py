@@ -18,7 +18,7 @@ from operators.verification import verify_dataset
 
 pytestmark = pytest.mark.usefixtures("one_ray")
 RATE = 44_100
-SECONDS = 72
+SECONDS = 48
 CATALOG = """
 - {id: dog, text: a dog barking, ucs: ANMLDog}
 - {id: bell, text: a doorbell ringing}
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mining")
     random = np.random.default_rng(0)
     sound = 0.001 * random.standard_normal((SECONDS * RATE, 2))
-    for label, starts in (("dog", (2, 17, 38, 58)), ("doorbell", (8, 26.5, 43, 66))):
+    for label, starts in (("dog", (2, 17, 38)), ("doorbell", (8, 26.5))):
         for start in starts:
             clip = synthesise(label, 5.0, RATE, random)
             gains = random.uniform(0.3, 1.0, 2)
