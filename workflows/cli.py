@@ -6,8 +6,9 @@ import typer
 
 from workflows.commands.archives import extract, mine
 from workflows.commands.datasets import export, report, search, verify
+from workflows.commands.evaluation import compare, evaluate
 from workflows.commands.jobs import PASSED_ON, jobs, run_file, submit
-from workflows.commands.models import doctor, evaluate, models
+from workflows.commands.models import doctor, models
 
 app = typer.Typer(
     name="soundquarry",
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (extract, mine, export, search, verify, report, evaluate, doctor):
+for command in (extract, mine, export, search, verify, report, evaluate, compare, doctor):
     app.command()(command)
 app.command("run", context_settings=PASSED_ON)(run_file)
 app.command(context_settings=PASSED_ON)(submit)

@@ -60,7 +60,7 @@ def _end_for_the_work(error: Exception) -> None:
     from operators.sources import SourcesNotFoundError
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
-    from workflows.evaluate import ListError
+    from workflows.evaluation.mixtures import ListError
 
     if isinstance(
         error,
