@@ -59,7 +59,10 @@ def test_a_row_does_not_depend_on_what_is_in_its_batch(root: Path, checkpoint: s
     together = scored(checkpoint, questions, [0, 1, 2])
     assert [row.row for row in together] == [0, 1, 2]
     assert [row.target for row in together] == ["a.wav", "b.wav", "c.wav"]
-    assert together == [row for place in range(3) for row in scored(checkpoint, questions, [place])]
+    for place, row in enumerate(together):
+        (alone,) = scored(checkpoint, questions, [place])
+        assert row.si_sdr_db == pytest.approx(alone.si_sdr_db, abs=1e-4)
+        assert row.snr_sdri_db == pytest.approx(alone.snr_sdri_db, abs=1e-4)
     assert len({row.si_sdr_db for row in together}) == 3
 
 
@@ -107,7 +110,7 @@ def test_an_absent_query_is_answered_apart_and_leaves_the_scores_alone(root: Pat
     assert with_absent.absent_below_db is not None
     assert with_absent.absent_below_db > 0.0
     assert plain.absent_below_db is None
-    assert plain.si_sdr_db == with_absent.si_sdr_db
+    assert plain.si_sdr_db == pytest.approx(with_absent.si_sdr_db, abs=1e-4)
 
 
 def test_scores_are_those_of_the_metrics(root: Path) -> None:

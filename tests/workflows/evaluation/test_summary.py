@@ -1,4 +1,4 @@
-"""One number of many: means inside their intervals, classes apart, and the two ways of papers that are no plain mean."""
+"""One number of many: means inside their intervals, classes apart, and the two ways of papers beside the plain mean."""
 
 from __future__ import annotations
 
