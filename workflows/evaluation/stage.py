@@ -2,8 +2,8 @@
 
 One actor per accelerator (or per group of cores) holds the model and the questions. Files are read and scores computed
 by a few threads; mixtures are separated one after the other, by the windows, the open gate and the cross-fade of the
-pipeline, so that what else is in a batch changes a score by rounding alone. A batch whose worker was lost is done again row
-by row, and a row that loses worker after worker becomes an error.
+pipeline: what else is in a batch changes a score by rounding alone. A batch whose worker was lost is done again row by
+row, and a row that loses worker after worker becomes an error.
 """
 
 from __future__ import annotations
