@@ -77,12 +77,10 @@ def test_without_a_job_there_is_only_what_submit_needs() -> None:
     assert rendered().template["spec"]["entrypoint"]
 
 
-def test_an_evaluation_computes_where_the_gpu_is() -> None:
-    job = {"job": {"workflow": "evaluate", "list_csv": "list.csv", "root": "s3://sounds"}}
-    assert rendered({**job, **GPU}).template["spec"]["entrypointNumGpus"] == 1
-    on_cpus = rendered(job).template["spec"]
-    assert (on_cpus["entrypointNumCpus"], "entrypointNumGpus" in on_cpus) == (1, False)
-    assert not {"entrypointNumCpus", "entrypointNumGpus"} & rendered({**ONCE, **GPU}).template["spec"].keys()
+def test_no_driver_keeps_a_core_or_a_gpu_from_the_workers() -> None:
+    job = {"job": {"workflow": "evaluate", "list_csv": "list.csv", "root": "/sounds"}}
+    for values in (job, {**job, **GPU}, {**ONCE, **GPU}):
+        assert not {"entrypointNumCpus", "entrypointNumGpus"} & rendered(values).template["spec"].keys()
 
 
 def test_what_ends_a_run_is_handed_on() -> None:
