@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-PLACES: Final = ("sources", "list_csv", "root", "unseen", "out")
+PLACES: Final = ("sources", "list_csv", "root", "unseen", "exemplars", "out", "csv", "plot")
 """Options that name places of data."""
+WRITTEN: Final = frozenset({"out", "csv", "plot"})
+"""Those that are written."""
 LOCAL_SCHEMES: Final = ("file://", "local://")
 
 
@@ -43,7 +45,7 @@ def words_about_paths(
         ]
         if local:
             more = f" and {len(local) - 1} more" if len(local) > 1 else ""
-            must = "can write" if name == "out" else "sees"
+            must = "can write" if name in WRITTEN else "sees"
             url = "" if name in (*only_paths, *model) else f"; else give a URL such as s3://bucket/{name}"
             said.append(
                 f"{name}: {local[0]}{more} is a path of this machine, not sent along: right only where every node of "
