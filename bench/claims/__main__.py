@@ -24,6 +24,18 @@ from bench.claims.training import ENCODER_STEPS, TOWER_STEPS, caches_of, encoder
 from model.training.clips import ClipLibrary
 from model.training.training_state import Row
 
+SETTING = """\
+- CLAP towers, and the pretrained encoder of claim e: {tower_clips} clips of {tower_labels} labels, {tower_steps} steps,
+  {encoder_steps} for the encoder.
+- Separators: {clips} other clips of {labels} labels, {steps} steps of 8 mixtures of 3.2 s. Every arm is the same network
+  (about a third of mini's size) with the same seed and mixtures; only what it is asked with differs, or the objective.
+  In weak training every sound is a mixture of two clips.
+- Judged on {mixtures} mixtures of two recordings that nobody trained on: {seen} with a label that the separators know
+  (seen), {unseen} with one that they do not (unseen: known to the towers alone, or to nobody). SI-SDRi is the improvement
+  of the scale-invariant SDR over the mixture, SDRi that of the plain SNR.
+- Machine: {threads} threads, {machine}, torch {torch}, no GPU.
+"""
+
 
 def main() -> None:
     """Do what is left to do."""
@@ -59,19 +71,20 @@ def main() -> None:
 def describe(a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], steps: int) -> str:
     """What was trained on what, in sentences."""
     seen = sum(mixture.seen for mixture in mixtures)
-    return "\n".join(
-        [
-            f"- CLAP towers, and the pretrained encoder of claim e: {len(a.clips):,} clips of {len(a.labels)} labels,",
-            f"  {TOWER_STEPS} steps, {ENCODER_STEPS} for the encoder.",
-            f"- Separators: {len(b.clips):,} other clips of {len(b.labels)} labels, {steps} steps of 8 mixtures of 3.2 s;",
-            "  every arm is the same network (about a third of mini's size) with the same seed and mixtures. Only what it",
-            "  is asked with differs, or the objective. In weak training every sound is a mixture of two clips.",
-            f"- Judged on {len(mixtures)} mixtures of two recordings that nobody trained on: {seen} with a label that the",
-            f"  separators know (seen), {len(mixtures) - seen} with one that they do not (unseen: known to the towers alone,",
-            "  or to nobody). SI-SDRi: improvement of the scale-invariant SDR over the mixture; SDRi: of the plain SNR.",
-            f"- Machine: {torch.get_num_threads()} threads, {platform.machine()}, torch {torch.__version__}, no GPU.",
-            "",
-        ]
+    return SETTING.format(
+        tower_clips=f"{len(a.clips):,}",
+        tower_labels=len(a.labels),
+        tower_steps=TOWER_STEPS,
+        encoder_steps=ENCODER_STEPS,
+        clips=f"{len(b.clips):,}",
+        labels=len(b.labels),
+        steps=steps,
+        mixtures=len(mixtures),
+        seen=seen,
+        unseen=len(mixtures) - seen,
+        threads=torch.get_num_threads(),
+        machine=platform.machine(),
+        torch=torch.__version__,
     )
 
 
