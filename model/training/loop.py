@@ -29,7 +29,7 @@ SCORE = "score"
 class Schedule:
     """How long and how fast. A resumed run may be given another `steps`; the decay then moves with the end."""
 
-    steps: int
+    steps: int = 10_000
     rate: float = 1e-3
     warmup_steps: int = 100
     decay_share: float = 0.3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +28,35 @@ def build_network(recipe: NetworkRecipe, embedding: int, seed: int) -> MaskNetwo
     Raises RecipeError for a configuration that does not fit.
     """
     kind, config = NETWORKS[recipe.kind]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _blamed_on(f"config of {recipe.kind}"):
         torch.manual_seed(seed)
         network: MaskNetwork = kind(_config(recipe, config, embedding))
     if recipe.start is not None:
         _start_from(network, recipe.start)
     if recipe.encoder is not None:
-        load_encoder(network, Path(recipe.encoder))
+        with _blamed_on("encoder"):
+            load_encoder(network, Path(recipe.encoder))
     if recipe.frozen_encoder:
-        encoder_parts(network).requires_grad_(False)
+        with _blamed_on("frozen_encoder"):
+            encoder_parts(network).requires_grad_(False)
     if recipe.lora_rank is not None:
-        encoder = encoder_parts(network)["encoder"]
-        adapt(encoder, torch.Generator().manual_seed(seed), rank=recipe.lora_rank)
+        with _blamed_on("lora_rank"):
+            encoder = encoder_parts(network)["encoder"]
+            adapt(encoder, torch.Generator().manual_seed(seed), rank=recipe.lora_rank)
     if isinstance(network, CompactCLAPSep):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.train()
+
+
+@contextlib.contextmanager
+def _blamed_on(key: str) -> Iterator[None]:
+    """What the network refuses is told of as the recipe's key."""
+    try:
+        yield
+    except RecipeError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"network.{key}: {error}") from error
 
 
 def _config(recipe: NetworkRecipe, config: type[Any], embedding: int) -> Any:

@@ -104,7 +104,7 @@ class Recipe(_Section):
     single_weight: float = Field(
         default=1.0, gt=0, description="semi: weight of the supervised part against the weak one"
     )
-    schedule: Schedule = Schedule(steps=10_000)
+    schedule: Schedule = Schedule()
     precision: TrainingPrecision = Field(default="float32", description="float32, or bfloat16 under autocast")
     validation_mixtures: int = Field(
         default=64, ge=1, description="mixtures of held-out clips that every validation scores"
