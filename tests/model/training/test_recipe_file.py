@@ -113,14 +113,14 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 )
 def test_a_file_that_will_not_do_is_named(tmp_path: Path, text: str, said: str) -> None:
     written(tmp_path, "other", "base: mine.yaml\n")
-    with pytest.raises(RecipeError, match="mine|weka") as refused:
+    with pytest.raises(RecipeError) as refused:
         read_recipe(written(tmp_path, "mine", text))
     assert said in str(refused.value)
 
 
 def test_bytes_that_are_no_text_are_said_to_be_unreadable(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe about")
-    with pytest.raises(RecipeError, match="mine.yaml cannot be read"):
+    with pytest.raises(RecipeError, match=r"mine\.yaml cannot be read"):
         read_recipe(str(tmp_path / "mine.yaml"))
 
 
