@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError, create_model
 from torch import nn
 
 from model.checkpoint import NETWORKS
@@ -64,10 +64,11 @@ def _config(recipe: NetworkRecipe, config: type[Any], embedding: int) -> Any:
     if recipe.kind == "conditional_unet":
         values.setdefault("token_width", embedding)  # the embedding is the only token in training
     try:
-        made = TypeAdapter(config).validate_python(values)
+        checked = create_model("Checked", __config__=ConfigDict(extra="forbid"), made=(config, ...))(made=values)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        said = "; ".join(f"{'.'.join(map(str, part['loc'][1:]))}: {part['msg']}" for part in error.errors())
         raise RecipeError(f"network.config of {recipe.kind}: {said}") from None
+    made: Any = checked.made  # type: ignore[attr-defined]
     if made.embedding != embedding:
         raise RecipeError(
             f"network.config.embedding is {made.embedding}, but the towers embed in {embedding}; leave it out"
