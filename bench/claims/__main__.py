@@ -19,20 +19,20 @@ import torch
 from bench.claims.arms import ARMS
 from bench.claims.clips import JudgedMixture, judged, split, unpack
 from bench.claims.page import page
-from bench.claims.scores import WAYS, ArmScores, Judge
+from bench.claims.scores import WAYS, ArmScores, Judge, steps_of
 from bench.claims.training import ENCODER_STEPS, TOWER_STEPS, caches_of, encoder_of, towers_of, train_arm
 from model.training.clips import ClipLibrary
 from model.training.training_state import Row
 
 SETTING = """\
-- CLAP towers, and the pretrained encoder of claim e: {tower_clips} clips of {tower_labels} labels, {tower_steps} steps,
+- CLAP towers, and the pretrained encoder of claim e: {tower_clips} clips of {tower_labels} labels; {tower_steps} steps,
   {encoder_steps} for the encoder.
-- Separators: {clips} other clips of {labels} labels, {steps} steps of 8 mixtures of 3.2 s. Every arm is the same network
-  (about a third of mini's size) with the same seed and mixtures; only what it is asked with differs, or the objective.
-  In weak training every sound is a mixture of two clips.
+- Separators: {clips} other clips of {labels} labels, {steps} steps of 8 mixtures of 3.2 s. Every arm is the same
+  network (about a third of mini's size) with the same seed and mixtures; only what it is asked with differs, or the
+  objective. In weak training every sound is a mixture of two clips.
 - Judged on {mixtures} mixtures of two recordings that nobody trained on: {seen} with a label that the separators know
-  (seen), {unseen} with one that they do not (unseen: known to the towers alone, or to nobody). SI-SDRi is the improvement
-  of the scale-invariant SDR over the mixture, SDRi that of the plain SNR.
+  (seen), {unseen} with one that they do not (unseen: known to the towers alone, or to nobody). SI-SDRi is the
+  improvement of the scale-invariant SDR over the mixture, SDRi that of the plain SNR.
 - Machine: {threads} threads, {machine}, torch {torch}, no GPU.
 """
 
@@ -52,7 +52,7 @@ def main() -> None:
     judge = Judge(mixtures, towers, b)
     for arm in ARMS:
         path = asked.work / "scores" / f"{arm.name}.json"
-        if path.exists() or (asked.only and arm.name not in asked.only):
+        if (path.exists() and steps_of(path) == asked.steps) or (asked.only and arm.name not in asked.only):
             continue
         paths = {}
         if arm.cache is not None:
@@ -64,8 +64,8 @@ def main() -> None:
         ways = WAYS if arm.name == "blended" else ("text", "audio") if arm.name == "vanilla" else ("text",)
         judge(network.eval(), ways).save(path, arm=arm.name, steps=asked.steps)
         print(f"{arm.name}: {time.monotonic() - began:.0f} s", flush=True)
-        _write(asked.to, asked.work, seen, setting)
-    _write(asked.to, asked.work, seen, setting)
+        _write(asked.to, asked.work, seen, setting, asked.steps)
+    _write(asked.to, asked.work, seen, setting, asked.steps)
 
 
 def describe(a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], steps: int) -> str:
@@ -88,8 +88,9 @@ def describe(a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], step
     )
 
 
-def _write(to: Path, work: Path, seen: np.ndarray, setting: str) -> None:
-    scores = {path.stem: ArmScores.load(path) for path in sorted((work / "scores").glob("*.json"))}
+def _write(to: Path, work: Path, seen: np.ndarray, setting: str, steps: int) -> None:
+    files = [path for path in sorted((work / "scores").glob("*.json")) if steps_of(path) == steps]
+    scores = {path.stem: ArmScores.load(path) for path in files}
     if {"text", "vanilla"} <= scores.keys():
         to.write_text(page(scores, seen, setting), encoding="utf-8")
 

@@ -65,7 +65,7 @@ def split(data: Path, unpacked: Path) -> tuple[ClipLibrary, ClipLibrary]:
     def is_b(clip: Clip) -> bool:
         if counts[clip.label] < FEWEST_CLIPS or _position(clip.label) < TOWERS_ONLY:
             return False
-        return content_position(clip.sound) < 0.5
+        return content_position(clip, "") < 0.5
 
     return whole.only(lambda clip: not is_b(clip)), whole.only(is_b)
 

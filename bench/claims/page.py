@@ -38,13 +38,15 @@ def page(scores: Scores, seen: Chosen, setting: str) -> str:
         table = _table(heads, [(kind, str(known), str(unknown)) for kind, known, unknown in sizes])
         parts += ["## Retrieval, by size of the cache and rule\n", table]
     if shares := weak_shares(scores, seen):
-        rows = [(what, paper, _percent(ratio)) for what, paper, ratio in shares]
+        rows = [(what, paper, _percent(ratio, added=paper.startswith("+"))) for what, paper, ratio in shares]
         parts += ["## Weak and semi-supervised training\n", _table(("", "paper (SDR)", "here (SI-SDRi, seen)"), rows)]
     return "\n".join(parts)
 
 
-def _percent(share: Estimate) -> str:
-    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+def _percent(share: Estimate, *, added: bool = False) -> str:
+    """A share, or with `added` what it is more than the whole."""
+    value, low, high = (number - added for number in (share.value, share.low, share.high))
+    return f"{value:+.0%} [{low:+.0%}, {high:+.0%}]" if added else f"{value:.0%} [{low:.0%}, {high:.0%}]"
 
 
 def _claims(scores: Scores, seen: Chosen) -> str:

@@ -20,6 +20,7 @@ from model.metrics import improvement, si_sdr, snr_sdr
 from model.separator import MaskNetwork
 from model.towers import Towers
 from model.training.clips import ClipLibrary
+from operators.whole_file import write_whole
 
 WAYS: Final = ("text", "negative", "audio", "both")
 """Of asking: the caption; caption and the interferer's as negative; another clip of the label; caption and clip."""
@@ -37,13 +38,18 @@ class ArmScores:
         """Write them as JSON."""
         kinds = {"si_sdri_db": self.si_sdri_db, "sdri_db": self.sdri_db}
         rows = {kind: {way: np.round(v, 3).tolist() for way, v in ways.items()} for kind, ways in kinds.items()}
-        path.write_text(json.dumps({**about, **rows}) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps({**about, **rows}).encode() + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> ArmScores:
         """What `save` wrote."""
         rows = json.loads(path.read_text(encoding="utf-8"))
         return cls(*({way: np.array(v) for way, v in rows[kind].items()} for kind in ("si_sdri_db", "sdri_db")))
+
+
+def steps_of(path: Path) -> int:
+    """Steps of training of the network whose scores are in a file."""
+    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
 
 
 class Judge:

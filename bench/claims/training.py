@@ -62,7 +62,7 @@ def encoder_of(library: ClipLibrary, towers: Clap, work: Path, log: Callable[[Ro
     path = work / "encoder.safetensors"
     if not path.exists():
         recipe = read_recipe("supervised_text", [*COMMON, f"schedule.steps={ENCODER_STEPS}"])
-        network = build_network(recipe.network, towers.width, recipe.seed)
+        network = build_network(recipe.network, towers, recipe.seed)
         with torch.no_grad():
             width = network.encode(torch.zeros(1, SAMPLE_RATE)).maps[0].shape[-1]
         tower = EncoderTower(network, width, towers.width)
@@ -84,7 +84,11 @@ def with_words(library: ClipLibrary, arm: Arm) -> ClipLibrary:
     if arm.only_captioned:
         return library.only(lambda clip: clip.label in quarter)
     wordings = {label: words for label, words in library.wordings.items() if label in quarter}
-    return ClipLibrary(library.clips, wordings, {}, captioned=False)
+    groups = {
+        name: ([label for label in labels if label in quarter], words)
+        for name, (labels, words) in library.groups.items()
+    }
+    return ClipLibrary(library.clips, wordings, groups, captioned=False)
 
 
 def train_arm(
@@ -98,4 +102,4 @@ def train_arm(
 ) -> MaskNetwork:
     """The network of an arm after `steps` steps."""
     recipe = arm.recipe_for(steps, **paths)
-    return fit(recipe, with_words(library, arm), towers, StateFile(work / f"{arm.name}.pt"), on_log=log).network
+    return fit(recipe, with_words(library, arm), towers, StateFile(work / f"{arm.name}_{steps}.pt"), on_log=log).network

@@ -38,6 +38,11 @@ class AudioQueries:
         self._resamplers: dict[int, Resample] = {}
 
     @torch.no_grad()
+    def plain(self, examples: Examples) -> Tensor:
+        """Unit vectors [B, S, D] of the sounds themselves."""
+        return AudioQueries(self.towers)(examples, torch.Generator())
+
+    @torch.no_grad()
     def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
         """Unit vectors [B, S, D] in float32, whatever precision is around."""
         batch, count, samples = examples.sounds.shape

@@ -18,6 +18,10 @@ class BlendedQueries:
     def __init__(self, text: QuerySource, audio: QuerySource) -> None:
         self.text, self.audio = text, audio
 
+    def plain(self, examples: Examples) -> Tensor:
+        """Unit vectors [B, S, D] of the captions alone."""
+        return self.text(examples, torch.Generator())
+
     def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
         """Unit vectors [B, S, D]."""
         share = torch.rand((), generator=generator, device=generator.device)

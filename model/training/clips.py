@@ -18,10 +18,16 @@ from model.mixing import Audio
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording: its label and its sound, int16 mono."""
+    """One recording: its label and its sound, int16 mono.
+
+    `caption` says what is heard in this recording alone; empty where words are known for its label, or none at all.
+    `group`: recordings of one group were cut from one (or made by one person, with one thing); empty for none.
+    """
 
     label: str
     sound: NDArray[np.int16]
+    caption: str = ""
+    group: str = ""
 
     @property
     def audio(self) -> Audio:
@@ -29,9 +35,11 @@ class Clip:
         return self.sound.astype(np.float32) / np.float32(32768.0)
 
 
-def content_position(sound: NDArray[np.int16]) -> float:
-    """A place in [0, 1) that depends on what is heard alone: the same share of clips is chosen wherever they lie."""
-    return int.from_bytes(hashlib.sha256(sound.tobytes()).digest()[:8], "big") / 2**64
+def content_position(clip: Clip, purpose: str) -> float:
+    """A place in [0, 1) that depends on what is heard alone, or on the clip's group: the same share of clips is chosen
+    wherever they lie. Two purposes choose independently."""
+    content = clip.group.encode() or clip.sound.tobytes()
+    return int.from_bytes(hashlib.sha256(purpose.encode() + content).digest()[:8], "big") / 2**64
 
 
 class ClipLibrary:
@@ -60,11 +68,15 @@ class ClipLibrary:
             )
         self.wordings = {label: list(wordings.get(label, ())) for label in self.labels}
         self.groups = {name: (frozenset(labels), list(captions)) for name, (labels, captions) in groups.items()}
-        self.of_label = {label: [i for i, clip in enumerate(clips) if clip.label == label] for label in self.labels}
+        self.of_label: dict[str, list[int]] = {label: [] for label in self.labels}
+        for index, clip in enumerate(self.clips):
+            self.of_label[clip.label].append(index)
         counts = np.array([min(cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
         self.weights = counts**power / (counts**power).sum()
         self.captions = sorted(
-            {c for cs in self.wordings.values() for c in cs} | {c for _, cs in self.groups.values() for c in cs}
+            {c for cs in self.wordings.values() for c in cs}
+            | {c for _, cs in self.groups.values() for c in cs}
+            | {clip.caption for clip in self.clips if clip.caption}
         )
         self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
 

@@ -19,11 +19,13 @@ from torch.nn import functional
 from model.clapsep import CLAPSep
 from model.compact_clapsep import CompactCLAPSep
 from model.separator import MaskNetwork
+from model.towers import Towers
 from model.training.examples import Examples
 from model.training.query_texts import TextQueries
 from model.weights_file import CheckpointError, read_header, read_tensors, shapes_of, write_weights
 
 KIND: Final = "mixture_encoder"
+AUDIO_TOWER: Final = "audio_branch."
 
 
 def encoder_parts(network: MaskNetwork) -> nn.ModuleDict:
@@ -73,6 +75,19 @@ class EncoderObjective:
         target = same / same.sum(dim=1, keepdim=True)
         loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
         return {"loss": loss, "hit": same.gather(1, logits.argmax(1, keepdim=True)).mean()}
+
+
+def take_from_towers(network: MaskNetwork, towers: Towers) -> None:
+    """Give a network the audio tower of `towers` as its encoder, as in CLAPSep. Raises ValueError where they differ."""
+    encoder = encoder_parts(network)["encoder"]
+    theirs = {name.removeprefix(AUDIO_TOWER): value for name, value in towers.state_dict().items()}
+    own = encoder.state_dict()
+    if any(name not in theirs or theirs[name].shape != value.shape for name, value in own.items()):
+        raise ValueError(
+            f"the audio tower of {type(towers).__name__} is not of the make of this {type(network).__name__}'s "
+            "encoder; clapsep with towers of the same size takes it, others can be given a pretrained encoder file"
+        )
+    encoder.load_state_dict({name: theirs[name] for name in own})
 
 
 def save_encoder(path: Path, network: MaskNetwork, provenance: dict[str, object]) -> None:

@@ -11,7 +11,7 @@ mixture of several, and `phrases` names them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -60,6 +60,14 @@ class QuerySource(Protocol):
 
     def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
         """Unit vectors [B, S, D] in the space of the CLAP towers, one for every sound."""
+
+
+@runtime_checkable
+class PlainSource(Protocol):
+    """A query source whose vectors are drawn at random, or changed on purpose, and that knows them without that."""
+
+    def plain(self, examples: Examples) -> Tensor:
+        """Unit vectors [B, S, D] as they were; the same whenever they are asked for."""
 
 
 class Objective(Protocol):

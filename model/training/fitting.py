@@ -31,7 +31,8 @@ from model.training.text_or_audio_queries import TextOrAudioQueries
 from model.training.training_state import Row, StateStore, TrainingState
 
 VALIDATION_SEED = 20_240
-"""Mixtures of a validation are the same for every recipe and every run."""
+VALIDATION_BATCH = 4
+"""Mixtures of a validation depend on the clips, on their number and on their length alone."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Validation:
     def __init__(self, draw: MixtureDraw, mixtures: int, towers: Towers) -> None:
         batches = -(-mixtures // draw.settings.batch)
         self.examples = [draw(step) for step in range(batches)]
+        self.mixtures = mixtures
         self.source = TextOrAudioQueries(TextQueries(towers), AudioQueries(towers))
 
     @torch.no_grad()
@@ -62,7 +64,8 @@ class Validation:
         device = next(network.parameters()).device
         scores = [self._scores(network, examples.to(device)) for examples in self.examples]
         si_sdri, snr_sdri = (torch.cat(values) for values in zip(*scores, strict=True))
-        return {SCORE: float(si_sdri.mean()), "snr_sdri_db": float(snr_sdri.mean())}
+        asked = self.mixtures * self.examples[0].sounds.shape[1]
+        return {SCORE: float(si_sdri[:asked].mean()), "snr_sdri_db": float(snr_sdri[:asked].mean())}
 
     def _scores(self, network: MaskNetwork, examples: Examples) -> tuple[Tensor, Tensor]:
         vectors = self.source(examples, torch.Generator().manual_seed(0))  # (B, S, D)
@@ -79,7 +82,7 @@ class Validation:
 
 def validation_of(recipe: Recipe, library: ClipLibrary, towers: Towers, sample_rate: int) -> Validation:
     """The validation of a recipe on clips of `library`: pairs of single clips, whatever the recipe mixes."""
-    settings = type(recipe.mixtures)(batch=recipe.mixtures.batch, seconds=recipe.mixtures.seconds, vary=False)
+    settings = type(recipe.mixtures)(batch=VALIDATION_BATCH, seconds=recipe.mixtures.seconds, vary=False)
     return Validation(MixtureDraw(library, settings, sample_rate, VALIDATION_SEED), recipe.validation_mixtures, towers)
 
 
@@ -97,7 +100,7 @@ def fit(
 
     Same recipe, library and towers, same weights on a CPU.
     """
-    network = build_network(recipe.network, towers.width, recipe.seed).to(device)
+    network = build_network(recipe.network, towers, recipe.seed).to(device)
     towers = towers.to(device).eval().requires_grad_(False)
     draws = draws_of(recipe, library, network.sample_rate)
     state = train_parts(

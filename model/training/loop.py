@@ -21,6 +21,8 @@ from model.training.peers import Alone, Peers
 from model.training.training_state import Row, StateStore, TrainingState
 
 TrainingPrecision = Literal["float32", "bfloat16"]
+MOST_SKIPPED = 20
+"""Steps in a row whose gradients are not finite, and that are left out."""
 SCORE = "score"
 """What a validation calls the number that is the better the larger it is."""
 
@@ -29,7 +31,7 @@ SCORE = "score"
 class Schedule:
     """How long and how fast. A resumed run may be given another `steps`; the decay then moves with the end."""
 
-    steps: int
+    steps: int = 10_000
     rate: float = 1e-3
     warmup_steps: int = 100
     decay_share: float = 0.3
@@ -39,6 +41,11 @@ class Schedule:
     save_every: int = 100
     log_every: int = 20
     validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "warmup_steps", "save_every", "log_every", "validate_every")
+        if wrong := [f"{name} = {getattr(self, name)}" for name in counts if getattr(self, name) < 1]:
+            raise ValueError(f"a schedule counts from 1, got {', '.join(wrong)}")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, 0-based."""
@@ -76,9 +83,11 @@ def train(
     device = next(module.parameters()).device.type
     began = time.monotonic()
     module.train()
+    skipped = 0
     while state.step < schedule.steps:
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate_at(state.step)
+        buffers = [buffer.clone() for buffer in module.buffers()]
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             terms = loss(state.step)
         optimizer.zero_grad(set_to_none=True)
@@ -88,12 +97,16 @@ def train(
         if torch.isfinite(norm):
             optimizer.step()
             state.average.update(module, state.step)
+            skipped = 0
+            state.count({name: float(value.detach()) for name, value in terms.items()})
+        else:
+            skipped += 1
+            _forget(module, buffers, skipped, state.step)
         state.step += 1
-        state.count({name: float(value.detach()) for name, value in terms.items()})
         last = state.step == schedule.steps
         scored = validate is not None and (last or state.step % schedule.validate_every == 0)
         if last or scored or state.step % schedule.log_every == 0:
-            seconds = (time.monotonic() - began) / state.summed
+            seconds = (time.monotonic() - began) / max(1, state.summed)
             row: Row = {"step": state.step, "seconds_per_step": round(seconds, 3), **peers.mean(state.means())}
             if scored and validate is not None:
                 peers.average_buffers(state.average.module)
@@ -104,8 +117,22 @@ def train(
             on_log(row)
             began = time.monotonic()
         if last or state.step % schedule.save_every == 0:
+            peers.average_buffers(module)
+            peers.average_buffers(state.average.module)
             store.save(state.snapshot())
     return state
+
+
+def _forget(module: nn.Module, buffers: list[Tensor], skipped: int, step: int) -> None:
+    """Undo what a step that is not finite has done to running statistics; too many of them in a row end the run."""
+    if skipped == MOST_SKIPPED:
+        raise FloatingPointError(
+            f"{skipped} steps in a row, the last of them step {step}, had gradients that are not finite; lower the "
+            "rate, or train in float32"
+        )
+    with torch.no_grad():
+        for buffer, before in zip(module.buffers(), buffers, strict=True):
+            buffer.copy_(before)
 
 
 def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:

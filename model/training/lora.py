@@ -66,7 +66,7 @@ def add_adapters(
     attentions = [module for module in encoder.modules() if isinstance(module, WindowAttention)]
     if not attentions:
         raise ValueError(f"a {type(encoder).__name__} has no window attention to adapt; give an HTSAT encoder")
-    encoder.requires_grad_(False)
+    freeze(encoder)
     for attention in attentions:
         for name, child in list(attention.named_children()):
             if isinstance(child, nn.Linear):
@@ -74,7 +74,13 @@ def add_adapters(
                 if adapted.bias is not None:
                     adapted.bias.requires_grad_(True)
                 setattr(attention, name, adapted)
-    encoder.register_forward_pre_hook(_stay_in_eval)
+
+
+def freeze(part: nn.Module) -> None:
+    """What `part` knows stays as it is: its weights do not learn, and its norms keep their statistics, whatever mode it
+    is put into."""
+    part.requires_grad_(False)
+    part.register_forward_pre_hook(_stay_in_eval)
 
 
 def merge_adapters(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Manipulations as a recipe writes them, a list of {name: value}, and their state as tensors.
+"""Manipulations as a recipe writes them, a list of {name: value}.
 
     - mean_gap_shift: 1.0          share of the gap
     - embedding_dropout: 0.5       rate
@@ -7,8 +7,9 @@
     - pca_truncation: 64           directions kept
     - pca_whitening: 0.001         epsilon
 
-Three are fitted on the towers' vectors of training sounds and texts: by the run that begins; one that is resumed takes
-their state instead.
+Three are fitted on the towers' vectors of training sounds and texts: those of the first steps, which are the same
+whenever a run goes on. They change what the network is asked with in training alone, so PCA truncation and whitening
+leave it to the network to make sense of whole texts later.
 """
 
 from __future__ import annotations
@@ -42,24 +43,20 @@ class Fitting:
     text: Tensor | None = None
 
 
-def manipulations_of(
-    entries: Sequence[Mapping[str, Any]], fitting: Fitting | None = None, state: Mapping[str, Tensor] | None = None
-) -> tuple[Manipulation, ...]:
-    """The manipulations of a list, in its order.
+def manipulations_of(entries: Sequence[Mapping[str, Any]], fitting: Fitting | None = None) -> tuple[Manipulation, ...]:
+    """The manipulations of a list, in its order; some are fitted on `fitting`.
 
-    With `state` (see `state_of`) fitted ones are as they were, else they are fitted on `fitting`. Raises
-    ManipulationError for an unknown name (it lists all), for a value that does not fit, and for want of vectors.
+    Raises ManipulationError for an unknown name (it lists all), for a value that does not fit, and for want of vectors.
     """
-    return tuple(_one(entry, number, fitting or Fitting(), state) for number, entry in enumerate(entries))
+    return tuple(_one(entry, number, fitting or Fitting()) for number, entry in enumerate(entries))
 
 
-def state_of(manipulations: Sequence[Manipulation]) -> dict[str, Tensor]:
-    """What fitted manipulations learned, by `<place in the list>.<name>`, on the CPU: for a checkpoint."""
-    return {
-        f"{number}.{name}": tensor.detach().cpu().clone()
-        for number, manipulation in enumerate(manipulations)
-        for name, tensor in manipulation.state_dict().items()
-    }
+def check_manipulations(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ManipulationError for what can be told to be wrong with a list before there are vectors."""
+    for number, entry in enumerate(entries):
+        if set(entry) & set(_FITTED) and len(entry) == 1:
+            continue
+        _one(entry, number, Fitting())
 
 
 def needs_fitting(entries: Sequence[Mapping[str, Any]]) -> bool:
@@ -67,25 +64,14 @@ def needs_fitting(entries: Sequence[Mapping[str, Any]]) -> bool:
     return any(name in _FITTED for entry in entries for name in entry)
 
 
-def _one(entry: Mapping[str, Any], number: int, fitting: Fitting, state: Mapping[str, Tensor] | None) -> Manipulation:
+def _one(entry: Mapping[str, Any], number: int, fitting: Fitting) -> Manipulation:
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise ManipulationError(f"manipulation {number} is {entry!r}, not one name with its value; {_NAMES}")
     ((name, value),) = entry.items()
     if name not in _PLAIN and name not in _FITTED:
         raise ManipulationError(f"there is no manipulation {name!r}; {_NAMES}")
     try:
-        if name in _PLAIN:
-            return _PLAIN[name](value)
-        fit, restore = _FITTED[name]
-        if state is None:
-            return fit(fitting, value)
-        prefix = f"{number}."
-        own = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
-        return restore(own, value)
-    except KeyError as error:
-        raise ManipulationError(
-            f"the state holds no {error.args[0]} of manipulation {number}, {name}; it is of another list"
-        ) from error
+        return _PLAIN[name](value) if name in _PLAIN else _FITTED[name](fitting, value)
     except (TypeError, ValueError) as error:
         raise ManipulationError(f"manipulation {number}, {name}: {value!r} will not do: {error}") from error
 
@@ -120,26 +106,14 @@ def _text(fitting: Fitting) -> Tensor:
     return fitting.text
 
 
-Fit = Callable[[Fitting, Any], Manipulation]
-Restore = Callable[[Mapping[str, Tensor], Any], Manipulation]
-
 _PLAIN: Final[dict[str, Callable[[Any], Manipulation]]] = {
     "embedding_dropout": lambda value: EmbeddingDropout(_number(value)),
     "gaussian_noise": lambda value: GaussianNoise(_number(value)),
     "mixup": _mixup,
 }
-_FITTED: Final[dict[str, tuple[Fit, Restore]]] = {
-    "mean_gap_shift": (
-        lambda vectors, value: MeanGapShift.fit(_audio(vectors), _text(vectors), _number(value)),
-        lambda own, value: MeanGapShift(own["gap"], _number(value)),
-    ),
-    "pca_truncation": (
-        lambda vectors, value: PcaTruncation.fit(_audio(vectors), _whole(value)),
-        lambda own, value: PcaTruncation(own["mean"], own["axes"]),
-    ),
-    "pca_whitening": (
-        lambda vectors, value: PcaWhitening.fit(_audio(vectors), _number(value)),
-        lambda own, value: PcaWhitening(own["mean"], own["matrix"]),
-    ),
+_FITTED: Final[dict[str, Callable[[Fitting, Any], Manipulation]]] = {
+    "mean_gap_shift": lambda vectors, value: MeanGapShift.fit(_audio(vectors), _text(vectors), _number(value)),
+    "pca_truncation": lambda vectors, value: PcaTruncation.fit(_audio(vectors), _whole(value)),
+    "pca_whitening": lambda vectors, value: PcaWhitening.fit(_audio(vectors), _number(value)),
 }
 _NAMES: Final = f"the names are {', '.join(sorted([*_PLAIN, *_FITTED]))}"

@@ -73,26 +73,27 @@ class MixtureDraw:
             mixture=torch.from_numpy(sounds.sum(axis=1)),
             sounds=torch.from_numpy(sounds),
             captions=tuple(tuple(_caption(names) for names in row) for row in phrases),
-            phrases=phrases,
+            phrases=phrases if self.settings.parts > 1 else tuple(((),) * len(row) for row in phrases),
             sample_rate=self.sample_rate,
         )
 
     def _mixture(self, generator: np.random.Generator) -> tuple[Audio, tuple[tuple[str, ...], ...]]:
-        """Sounds [S, T] of one mixture, and for each sound the names of its parts."""
+        """Sounds [S, T] of one mixture, and for each sound the names of its parts, empty ones where none is known."""
         settings, library = self.settings, self.library
         labels: list[str] = []
         for _ in range(settings.sounds * settings.parts):
             labels.append(library.draw_label(generator, besides=labels))
         names = [library.draw_caption(label, generator, others=[x for x in labels if x != label]) for label in labels]
-        parts = [self._clip(label, generator) for label in labels]
+        clips = [library.clips[library.draw_clip(label, generator)] for label in labels]
+        names = [clip.caption or name for clip, name in zip(clips, names, strict=True)]
+        parts = [self._crop(clip.audio, generator) for clip in clips]
         starts = range(0, len(parts), settings.parts)
         sounds = self._mixed([self._sum(parts[at : at + settings.parts], generator) for at in starts], generator)
         peak = float(np.abs(np.sum(sounds, axis=0)).max(initial=0.0))
         gain = 10.0 ** (generator.uniform(settings.lowest_gain_db, 0.0) / 20.0) * min(1.0, LOUDEST_PEAK / (peak + 1e-9))
         return np.stack(sounds) * np.float32(gain), tuple(tuple(names[at : at + settings.parts]) for at in starts)
 
-    def _clip(self, label: str, generator: np.random.Generator) -> Audio:
-        clip = self.library.clips[self.library.draw_clip(label, generator)].audio
+    def _crop(self, clip: Audio, generator: np.random.Generator) -> Audio:
         return (varied_crop if self.settings.vary else lively_crop)(clip, self.samples, generator)
 
     def _sum(self, parts: list[Audio], generator: np.random.Generator) -> Audio:

@@ -53,8 +53,12 @@ class ProcessGroup:
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         held = [parameter for parameter in parameters if parameter.requires_grad]
-        for parameter in held:  # one worker may not have used what another has
-            if parameter.grad is None:
+        if not held:
+            return
+        used = torch.tensor([float(parameter.grad is not None) for parameter in held], device=held[0].device)
+        distributed.all_reduce(used)  # one worker may not have used what another has
+        for parameter, users in zip(held, used.tolist(), strict=True):
+            if parameter.grad is None and users:
                 parameter.grad = torch.zeros_like(parameter)
         self._average([parameter.grad for parameter in held if parameter.grad is not None])
 

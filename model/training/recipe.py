@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from model.retrieval import How
 from model.training.audio_queries import Exemplar
 from model.training.loop import Schedule, TrainingPrecision
+from model.training.manipulation_list import check_manipulations
 from model.training.mixtures import MixtureSettings
 from model.training.supervised import SupervisedSettings
 from model.training.weak import WeakSettings
@@ -39,7 +40,9 @@ class NetworkRecipe(_Section):
         default=None, description="a trained model (name or path) of the same shape to go on from"
     )
     encoder: str | None = Field(
-        default=None, description="a pretrained mixture encoder to begin with, a .safetensors file"
+        default=None,
+        description="a mixture encoder to begin with: a .safetensors file, or 'towers' for the audio tower that embeds "
+        "the queries, as in CLAPSep",
     )
     frozen_encoder: bool = Field(default=False, description="leave the mixture encoder as it is")
     lora_rank: int | None = Field(
@@ -104,7 +107,7 @@ class Recipe(_Section):
     single_weight: float = Field(
         default=1.0, gt=0, description="semi: weight of the supervised part against the weak one"
     )
-    schedule: Schedule = Schedule(steps=10_000)
+    schedule: Schedule = Schedule()
     precision: TrainingPrecision = Field(default="float32", description="float32, or bfloat16 under autocast")
     validation_mixtures: int = Field(
         default=64, ge=1, description="mixtures of held-out clips that every validation scores"
@@ -112,10 +115,21 @@ class Recipe(_Section):
     seed: int = Field(default=1, ge=0, description="of weights, mixtures and draws: same seed, same run")
 
     @model_validator(mode="after")
-    def _weak_sounds_are_mixtures(self) -> Recipe:
-        if self.objective != "supervised" and self.mixtures.parts < 2:
+    def _the_network_takes_the_queries(self) -> Recipe:
+        asked_by_negatives = self.supervised.sides.positive_only < 1.0 and self.objective != "weak"
+        if self.network.kind == "conditional_unet" and asked_by_negatives:
             raise ValueError(
-                f"in {self.objective} training every sound is a mixture itself: mixtures.parts is "
-                f"{self.mixtures.parts}, give 2 or more"
+                "conditional_unet knows no negative queries; set supervised.sides.positive_only to 1 and negative_only "
+                "to 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _everything_is_read(self) -> Recipe:
+        queries, plain = self.queries, QueryRecipe()
+        if self.objective != "supervised" and queries != plain:
+            raise ValueError(f"{self.objective} training asks by words, so nothing reads queries; leave them out")
+        if queries.manipulations and queries.source == "text":
+            raise ValueError("queries.manipulations are done to audio vectors, and queries.source is text")
+        check_manipulations(queries.manipulations)
         return self

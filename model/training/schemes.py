@@ -27,6 +27,7 @@ from model.training.manipulation_list import Fitting, manipulations_of, needs_fi
 from model.training.mixtures import MixtureDraw
 from model.training.query_texts import TextQueries
 from model.training.recipe import Recipe
+from model.training.recipe_file import RecipeError
 from model.training.retrieved_queries import RetrievedQueries
 from model.training.supervised import SupervisedObjective
 from model.training.text_or_audio_queries import TextOrAudioQueries
@@ -49,14 +50,18 @@ class Part:
 def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[MixtureDraw, ...]:
     """What a step draws, one for each part of the objective: `draws_of(...)[i]` belongs to `parts_of(...)[i]`.
 
-    In semi-supervised training the second hears a share of the clips alone, always the same ones.
+    In semi-supervised training the second hears a share of the clips alone, always the same ones. Raises ValueError
+    for too few labels, RecipeError where it is the share that has too few.
     """
     first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed)
     if recipe.objective != "semi":
         return (first,)
-    share = library.only(lambda clip: content_position(clip.sound) < recipe.single_share)
+    share = library.only(lambda clip: content_position(clip, "heard alone") < recipe.single_share)
     single = replace(recipe.mixtures, parts=1)
-    return first, MixtureDraw(share, single, sample_rate, recipe.seed + 1)
+    try:
+        return first, MixtureDraw(share, single, sample_rate, recipe.seed + 1)
+    except ValueError as error:
+        raise RecipeError(f"single_share is {recipe.single_share:g}: {error}; or give a larger share") from error
 
 
 def parts_of(recipe: Recipe, network: MaskNetwork, towers: Towers, draw: MixtureDraw) -> tuple[Part, ...]:

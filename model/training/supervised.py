@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.conditions import Sides
 from model.separator import Features, MaskNetwork, Separator
-from model.training.examples import Examples, QuerySource
+from model.training.examples import Examples, PlainSource, QuerySource
 from model.training.presence_loss import Candidates, candidates_of, frame_energy, presence_loss
 from model.training.sides import SideShares, positive_sides
 from model.training.waveform_loss import WaveformLoss, is_silent, si_snr_db, snr_db
@@ -66,7 +66,7 @@ class SupervisedObjective:
         mixture, sounds = examples.mixture, examples.sounds
         batch, count, samples = sounds.shape
         vectors = self.source(examples, generator).to(mixture.device)
-        candidates = candidates_of(examples, vectors, settings.likeness)
+        candidates = candidates_of(examples, self._plain(examples, vectors), settings.likeness)
         sides = settings.sides.draw(vectors, generator)
         guests, foreign = self._foreign(candidates, generator)
         absent = positive_sides(vectors.flatten(0, 1)[foreign.to(mixture.device)])
@@ -85,6 +85,11 @@ class SupervisedObjective:
             terms["loss"] = terms["loss"] + settings.presence_weight * presence
             terms["presence"] = presence.detach()
         return terms
+
+    def _plain(self, examples: Examples, vectors: Tensor) -> Tensor:
+        """The queries before anything was done to them on purpose: what tells whether two ask for the same."""
+        needed = self.settings.absent_share > 0.0 or self.settings.presence_weight > 0.0
+        return self.source.plain(examples) if needed and isinstance(self.source, PlainSource) else vectors
 
     def _foreign(self, candidates: Candidates, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mixtures that are asked for what they do not hold, and the queries [B * S] that ask."""

@@ -7,6 +7,7 @@ of them are of one moment.
 from __future__ import annotations
 
 import copy
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,8 +44,11 @@ class StateFile:
     def save(self, state: State) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".partial")
-        torch.save(state, temporary)
-        os.replace(temporary, self.path)
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> State:
@@ -75,12 +79,14 @@ class TrainingState:
 
     def means(self) -> Row:
         """Means since the last call."""
-        means = {name: round(value / self.summed, 4) for name, value in self.sums.items()}
+        means = {name: round(value / max(1, self.summed), 4) for name, value in self.sums.items()}
         self.sums, self.summed = {}, 0
         return means
 
     def keep_if_best(self, score: float) -> bool:
-        """Keep the average when no earlier one scored as much; True when it was kept."""
+        """Keep the average when no earlier one scored as much; True when it was kept. A NaN is never kept."""
+        if not math.isfinite(score):
+            return False
         if self.best_score is not None and score <= self.best_score:
             return False
         self.best_score = score

@@ -23,6 +23,7 @@ from model.towers import Towers
 from model.training.bimodal_losses import consistency_loss, contrastive_loss, unsupervised_loss
 from model.training.examples import Examples
 from model.training.phrases import choose_phrases, split_caption
+from model.training.query_texts import TextQueries
 from model.training.sides import positive_sides
 
 
@@ -72,7 +73,7 @@ class WeakObjective:
             raise ValueError("the towers judge the stems, they do not learn: call towers.requires_grad_(False).eval()")
         self.network, self.towers, self.settings = network, towers, settings
         self._resample = Resample(network.sample_rate, towers.sample_rate)
-        self._vectors: dict[str, Tensor] = {}
+        self._texts = TextQueries(towers)
 
     def __call__(self, examples: Examples, generator: torch.Generator) -> dict[str, Tensor]:
         examples.expect_rate(self.network.sample_rate)
@@ -141,8 +142,5 @@ class WeakObjective:
 
     @torch.no_grad()
     def _embed(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors [Q, D] on the CPU; every text is embedded once in the objective's life."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if new:
-            self._vectors |= dict(zip(new, self.towers.embed_text(new).float().cpu(), strict=True))
-        return torch.stack([self._vectors[text] for text in texts])
+        """Unit vectors [Q, D]."""
+        return torch.stack([self._texts.vector(text) for text in texts])

@@ -5,6 +5,7 @@ A recording that cannot be read is left out, counted and told of; nothing else i
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,7 @@ def gather(
             if isinstance(read, str):
                 unreadable.append((row.uri, read))
             else:
-                clips.append(Clip(row.label, read))
+                clips.append(Clip(row.label, read, row.caption, row.group))
             on_read(len(clips) + len(unreadable), len(listed.rows))
     left_out = dict(listed.left_out)
     if listed.synthesised:
@@ -72,23 +73,47 @@ def gather(
 
 
 def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibrary]:
-    """(clips to train on, clips to validate on): the latter about `share` of all, chosen by their content alone.
+    """(clips to train on, clips to validate on): the latter about `share` of all, chosen by their content alone; clips
+    of one group stay together.
 
-    Every label keeps a clip to train on. Raises TrainingDataError where too few labels are left to validate on.
+    Of a label with several groups some are kept to train on. Raises TrainingDataError where too few labels are left on
+    one side.
     """
-    chosen = {index for index, clip in enumerate(library.clips) if content_position(clip.sound) < share}
+    chosen = [content_position(clip, "validation") < share for clip in library.clips]
     for of_label in library.of_label.values():
-        if chosen.issuperset(of_label):
-            chosen -= {of_label[0]}
-    held = {id(library.clips[index]) for index in chosen}
-    validation = library.only(lambda clip: id(clip) in held)
-    if len(validation.labels) < 2:
+        if all(chosen[index] for index in of_label):
+            groups = {_group(library.clips[index]) for index in of_label}
+            if len(groups) > 1:
+                kept = _group(library.clips[of_label[0]])
+                chosen = [held and _group(clip) != kept for held, clip in zip(chosen, library.clips, strict=True)]
+    held = {id(clip) for clip, is_held in zip(library.clips, chosen, strict=True) if is_held}
+    training, validation = (
+        library.only(lambda clip: id(clip) not in held),
+        library.only(lambda clip: id(clip) in held),
+    )
+    for what, part in (("train", training), ("validate", validation)):
+        if len(part.labels) < 2:
+            raise TrainingDataError(
+                f"of {len(library.clips)} clips of {len(library.labels)} labels, {share:.0%} for validation, "
+                f"{len(part.clips)} clips of {len(part.labels)} labels are left to {what} on, which needs 2 labels at "
+                "least; give --validation, more clips, or another --validation-share"
+            )
+    return training, validation
+
+
+def _group(clip: Clip) -> str | int:
+    return clip.group or id(clip)
+
+
+def refuse_shared(training: ClipLibrary, validation: ClipLibrary) -> None:
+    """Raises TrainingDataError where a clip to validate on is one to train on, too."""
+    known = {hashlib.sha256(clip.sound.tobytes()).digest() for clip in training.clips}
+    shared = sum(hashlib.sha256(clip.sound.tobytes()).digest() in known for clip in validation.clips)
+    if shared:
         raise TrainingDataError(
-            f"{share:.0%} of {len(library.clips)} clips of {len(library.labels)} labels are {len(validation.clips)} "
-            f"clips of {len(validation.labels)} labels to validate on, which need 2 at least; give --validation, or a "
-            "larger share"
+            f"{shared} of {len(validation.clips)} clips to validate on are clips to train on as well; give other "
+            "--validation, or leave it out to hold a share of the clips out"
         )
-    return library.only(lambda clip: id(clip) not in held), validation
 
 
 def _library(clips: list[Clip], listed: ClipList, held_out: frozenset[str]) -> ClipLibrary:

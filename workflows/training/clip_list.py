@@ -2,18 +2,20 @@
 
     FOLDER with manifests/*.csv     every table in it but dev.csv; paths are relative to the folder
     FOLDER of recordings            every sound in it; no words are known, the label is the file's own
-    TABLE (csv, jsonl, parquet)     columns path, and label, caption, licence where there are any
+    TABLE (csv, jsonl, parquet)     columns path, and label, caption, licence, group where there are any
     synthesis                       sounds that this package makes itself, with their words
 
-A folder's `*captions*.json` (label -> caption, paraphrases) add to the words of its labels.
+A caption that all clips of a label have in common words the label; where they differ, each clip keeps its own. A
+folder's `*captions*.json` (label -> caption, paraphrases) add to the words of its labels.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -31,11 +33,12 @@ class TrainingDataError(ValueError):
 
 @dataclass(frozen=True)
 class ClipRow:
-    """One recording to train on; `caption` is empty where no words are known."""
+    """One recording to train on; `caption` is empty where no words are known, `group` where it stands alone."""
 
     uri: str
     label: str
     caption: str = ""
+    group: str = ""
 
 
 @dataclass
@@ -50,7 +53,8 @@ class ClipList:
 
 @dataclass(frozen=True)
 class ClipRules:
-    """What must not be trained on: labels, and licences that hold one of these words ("NC")."""
+    """What must not be trained on: labels, and licences that hold one of these words ("NC"), in any case. Where words
+    are unwanted, a clip without a licence is left out, too."""
 
     held_out_labels: frozenset[str] = frozenset()
     unwanted_licences: frozenset[str] = frozenset()
@@ -74,10 +78,23 @@ def list_clips(data: Sequence[str], rules: ClipRules) -> ClipList:
             _take_wordings(root, rules, clips)
         else:
             _take_folder(root, rules, clips)
+    _word_labels(clips)
     if not clips.rows and not clips.synthesised:
         left_out = ", ".join(f"{count} for their {why}" for why, count in clips.left_out.items()) or "none was found"
         raise TrainingDataError(f"no clip to train on in {', '.join(data)} ({left_out}); give other data")
     return clips
+
+
+def _word_labels(clips: ClipList) -> None:
+    """Captions that a label's clips have in common become words of the label, and no longer those of each clip."""
+    captions: dict[str, set[str]] = {}
+    for row in clips.rows:
+        captions.setdefault(row.label, set()).add(row.caption)
+    shared = {label: found.pop() for label, found in captions.items() if len(found) == 1}
+    for label, caption in shared.items():
+        if caption:
+            clips.wordings.setdefault(label, []).append(caption)
+    clips.rows = [replace(row, caption="") if row.label in shared else row for row in clips.rows]
 
 
 def _manifests(root: Place) -> list[str]:
@@ -98,8 +115,9 @@ def _take_table(table: Place, folder: str, rules: ClipRules, clips: ClipList) ->
             uri=path if "://" in path or path.startswith("/") else inside.uri,
             label=str(row.get("label") or caption or path),
             caption=caption,
+            group="/".join(str(row.get(name) or "") for name in ("set", "group")) if row.get("group") else "",
         )
-        _take(clip, str(row.get("licence") or ""), rules, clips)
+        _take(clip, str(row.get("licence") or row.get("license") or ""), rules, clips)
 
 
 def _take_folder(root: Place, rules: ClipRules, clips: ClipList) -> None:
@@ -110,14 +128,14 @@ def _take_folder(root: Place, rules: ClipRules, clips: ClipList) -> None:
 
 
 def _take(row: ClipRow, licence: str, rules: ClipRules, clips: ClipList) -> None:
-    if rules.unwanted_licences & set(licence.replace("-", " ").split()):
+    if rules.unwanted_licences and not licence.strip():
+        clips.left_out["unknown licence"] += 1
+    elif {word.casefold() for word in rules.unwanted_licences} & set(re.findall(r"[a-z0-9]+", licence.casefold())):
         clips.left_out["licence"] += 1
     elif row.label in rules.held_out_labels:
         clips.left_out["held-out label"] += 1
     else:
         clips.rows.append(row)
-        if row.caption:
-            clips.wordings.setdefault(row.label, []).append(row.caption)
 
 
 def _take_wordings(root: Place, rules: ClipRules, clips: ClipList) -> None:
@@ -138,4 +156,5 @@ def _wordings(entries: Mapping[str, Any], path: str) -> Iterator[tuple[str, list
 
 def held_out_labels(file: Path) -> frozenset[str]:
     """The labels of a file, one a line."""
-    return frozenset(file.read_text(encoding="utf-8").split())
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return frozenset(line.strip() for line in lines if line.strip())

@@ -18,6 +18,11 @@ from operators.whole_file import place, write_whole
 from workflows.training.job import MODEL_FILE
 
 
+def learns_presence(recipe: Recipe) -> bool:
+    """True when a run by this recipe teaches a network that can tell presence to tell it."""
+    return recipe.objective != "weak" and recipe.supervised.presence_weight > 0.0
+
+
 def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str, Any]) -> str:
     """Write `OUT/model.safetensors`, of the best validation; returns where it is.
 
@@ -25,10 +30,10 @@ def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str
     was calibrated.
     """
     towers = load_model(recipe.towers)
-    network = build_network(recipe.network, towers.clap.width, recipe.seed)
+    network = build_network(recipe.network, towers.clap, recipe.seed)
     network.load_state_dict(state["best"] or state["average"])
     merge_adapters(network)
-    tells = isinstance(network, Separator) and recipe.objective != "weak"  # which trains no presence
+    tells = isinstance(network, Separator) and learns_presence(recipe)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_checkpoint(

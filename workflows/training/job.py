@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from model.registry import model_signature
 from model.training.recipe import Recipe
-from operators.whole_file import place, write_whole
+from operators.whole_file import Place, place, write_whole
 
 RUN_FILE: Final = "run.json"
 MODEL_FILE: Final = "model.safetensors"
+BEGUN: Final = "clips"
+"""What was found is written when all clips are read, their number among it."""
 
 
 class TrainingRunError(ValueError):
@@ -54,15 +56,32 @@ def described(job: TrainJob) -> dict[str, Any]:
 
 
 def claim_out(job: TrainJob) -> None:
-    """Write what OUT holds, or see that it holds the same. Raises TrainingRunError that names what differs."""
-    asked, file = described(job), place(job.out) / RUN_FILE
+    """Write what OUT is to hold, or see that the run it holds is the same. A run whose clips were never read leaves
+    OUT to another.
+
+    Raises TrainingRunError that names what differs.
+    """
+    file = place(job.out) / RUN_FILE
     if file.exists():
-        held = json.loads(file.fs.cat_file(file.path))["asked"]
-        if differing := sorted(_differing(held, asked)):
-            raise TrainingRunError(
-                f"{job.out} holds a run that differs in {', '.join(differing)}; give another --out, or ask for the same"
-            )
+        held = _held(file)
+        if BEGUN in held:
+            if differing := sorted(_differing(held["asked"], described(job))):
+                raise TrainingRunError(
+                    f"{job.out} holds a run that differs in {', '.join(differing)}; give another --out, or ask for "
+                    "the same"
+                )
+            return
     write_run(job, {})
+
+
+def _held(file: Place) -> dict[str, Any]:
+    try:
+        held = json.loads(file.fs.cat_file(file.path))
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or not isinstance(held.get("asked"), dict):
+        raise TrainingRunError(f"{file.uri} is there, and is not that of a training run; give another --out")
+    return held
 
 
 def write_run(job: TrainJob, found: Mapping[str, Any]) -> None:

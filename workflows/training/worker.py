@@ -77,7 +77,7 @@ def train_worker(orders: WorkerOrders) -> None:
     device = get_device()
     model = load_model(recipe.towers)
     towers = model.clap.to(device).eval().requires_grad_(False)
-    network = build_network(recipe.network, towers.width, recipe.seed).to(device)
+    network = build_network(recipe.network, towers, recipe.seed).to(device)
     draws, store = ray.get(orders.draws), TrainStore(peers.rank)
     before = store.load()
     first, curve = (0, []) if before is None else (int(before["step"]), before["curve"])

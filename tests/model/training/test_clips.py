@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.training.clips import Clip, ClipLibrary
+from model.training.clips import Clip, ClipLibrary, content_position
 
 WORDINGS = {"dog": ["dog", "a dog barks"], "cat": ["cat", "a cat meows"], "bell": ["bell"], "rain": ["rain"]}
 GROUPS = {"animals": (["dog", "cat"], ["an animal"]), "weather": (["rain"], ["bad weather"])}
@@ -94,3 +94,35 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_labels_without_a_caption_are_named() -> None:
     with pytest.raises(ValueError, match=r"labels without a caption: \['zither'\] \(1 in all\)"):
         ClipLibrary([clip("dog"), clip("zither")], WORDINGS, {})
+
+
+def test_only_keeps_clips_with_their_words_and_groups() -> None:
+    whole = library(dog=3, cat=2, bell=1)
+    part = whole.only(lambda clip: clip.label != "bell")
+    assert part.labels == ["cat", "dog"]
+    assert all(any(one is other for other in whole.clips) for one in part.clips)
+    assert part.wordings == {label: WORDINGS[label] for label in ("cat", "dog")}
+    assert part.fits("an animal", "dog")
+    assert (part.power, part.cap) == (whole.power, whole.cap)
+    assert len(whole.clips) == 6  # as it was
+    assert whole.only(lambda clip: False).labels == []
+
+
+def test_a_place_by_content_is_even_and_knows_nothing_but_the_sound() -> None:
+    random = np.random.default_rng(0)
+    sounds = [random.integers(-9, 9, 50).astype(np.int16) for _ in range(400)]
+    places = np.array([content_position(sound) for sound in sounds])
+    assert (places >= 0.0).all()
+    assert (places < 1.0).all()
+    assert np.histogram(places, bins=4, range=(0, 1))[0] == pytest.approx(np.full(4, 100), abs=35)
+    assert content_position(sounds[0].copy()) == places[0]
+    assert content_position(np.append(sounds[0], np.int16(0))) != places[0]
+
+
+def test_labels_without_words_are_asked_for_in_none_where_that_is_allowed() -> None:
+    mixed = ClipLibrary([clip("dog"), clip("zither")], WORDINGS, GROUPS, captioned=False)
+    generator = np.random.default_rng(0)
+    assert {mixed.draw_caption("zither", generator) for _ in range(50)} == {""}
+    assert "" not in {mixed.draw_caption("dog", generator) for _ in range(50)}
+    assert "" not in mixed.captions
+    assert not mixed.fits("", "zither")

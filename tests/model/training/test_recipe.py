@@ -1,0 +1,73 @@
+"""What a recipe refuses: settings that contradict each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from model.training.recipe import NetworkRecipe, Recipe
+
+
+def test_a_recipe_without_differences_is_supervised_training_of_the_compact_network() -> None:
+    recipe = Recipe(about="plain")
+    assert (recipe.objective, recipe.network.kind, recipe.queries.source) == (
+        "supervised",
+        "compact_clapsep",
+        "blended",
+    )
+    assert recipe.network.start is recipe.network.encoder is recipe.network.lora_rank is None
+
+
+@pytest.mark.parametrize("objective", ["weak", "semi"])
+def test_where_no_sound_is_heard_alone_it_has_two_parts_or_more(objective: str) -> None:
+    with pytest.raises(
+        ValidationError,
+        match=f"in {objective} training every sound is a mixture itself: mixtures.parts is 1, give 2 or more",
+    ):
+        Recipe.model_validate({"about": "one part", "objective": objective})
+    assert Recipe.model_validate({"about": "two", "objective": objective, "mixtures": {"parts": 2}})
+
+
+@pytest.mark.parametrize("kind", ["compact_clapsep", "conditional_unet"])
+def test_only_clapsep_has_attention_for_adapters(kind: str) -> None:
+    with pytest.raises(ValidationError, match=f"lora_rank is for the attention of clapsep, and the network is {kind}"):
+        NetworkRecipe.model_validate({"kind": kind, "lora_rank": 4})
+
+
+def test_an_encoder_is_frozen_or_has_adapters() -> None:
+    with pytest.raises(ValidationError, match="give frozen_encoder or lora_rank"):
+        NetworkRecipe(kind="clapsep", lora_rank=4, frozen_encoder=True)
+    assert NetworkRecipe(kind="clapsep", frozen_encoder=True).lora_rank is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mixtures": {"batch": 0}},
+        {"mixtures": {"sounds": 1}},
+        {"mixtures": {"lowest_snr_db": 6.0}},
+        {"mixtures": {"lowest_gain_db": 3.0}},
+        {"supervised": {"absent_share": 1.5}},
+        {"weak": {"phrases": 0}},
+        {"single_share": 0.0},
+        {"single_weight": 0.0},
+        {"validation_mixtures": 0},
+        {"network": {"lora_rank": 0}},
+        {"queries": {"retrieval": {"temperature": 0.0}}},
+        {"queries": {"exemplar": "another"}},
+        {"networks": {}},
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_refused_by_their_key(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Recipe.model_validate({"about": "wrong", **wrong})
+    (first,) = wrong
+    assert all(error["loc"][0] == first for error in refused.value.errors())
+
+
+def test_a_recipe_stays_as_it_is() -> None:
+    with pytest.raises(ValidationError):
+        Recipe(about="fixed").seed = 3

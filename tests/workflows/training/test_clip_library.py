@@ -1,0 +1,157 @@
+"""Clips in memory: at the network's rate, one channel, and nothing left out without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from made_media import encode
+
+from model.synthesis import SYNTHESIS_CAPTIONS
+from model.training.clips import Clip, ClipLibrary, content_position
+from model.training.wordings import FURTHER_WORDINGS
+from workflows.training.clip_library import LONGEST_SECONDS, Gathered, gather, split_off
+from workflows.training.clip_list import ClipRules, TrainingDataError
+
+RATE = 8000
+ALL = ClipRules()
+ONLY_A_DOG = ClipRules(frozenset(SYNTHESIS_CAPTIONS) - {"dog"})
+
+
+def tone(hertz: float, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+def gathered(folder: Path, rules: ClipRules = ALL) -> Gathered:
+    return gather([str(folder)], rules, RATE)
+
+
+def only_sound(folder: Path) -> np.ndarray:
+    (clip,) = gathered(folder).library.clips
+    return clip.audio
+
+
+def strongest_hertz(sound: np.ndarray) -> float:
+    return float(np.argmax(np.abs(np.fft.rfft(sound)))) * RATE / len(sound)
+
+
+def noises(counts: Sequence[int]) -> ClipLibrary:
+    random = np.random.default_rng(0)
+    clips = [
+        Clip(f"label {label}", random.integers(-99, 99, 200).astype(np.int16))
+        for label, count in enumerate(counts)
+        for _ in range(count)
+    ]
+    return ClipLibrary(clips, {}, {}, captioned=False)
+
+
+def test_a_recording_at_the_networks_rate_is_read_as_it_is(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440), RATE, subtype="FLOAT")
+    assert only_sound(tmp_path) == pytest.approx(tone(440), abs=1e-4)
+
+
+@pytest.mark.parametrize("rate", [4000, 11_025, 16_000])
+def test_other_rates_are_converted(tmp_path: Path, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440, rate=rate), rate, subtype="FLOAT")
+    sound = only_sound(tmp_path)
+    assert len(sound) == pytest.approx(RATE / 2, abs=2)
+    assert strongest_hertz(sound) == pytest.approx(440, abs=2)
+    assert np.abs(sound[500:-500]).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(440), np.zeros(RATE // 2)], 1), RATE, subtype="FLOAT")
+    assert only_sound(tmp_path) == pytest.approx(tone(440) / 2, abs=1e-4)
+
+
+def test_what_only_ffmpeg_can_read_is_read(tmp_path: Path) -> None:
+    encode(tmp_path / "a.m4a", tone(440, seconds=1.0)[:, None], RATE)
+    sound = only_sound(tmp_path)
+    assert len(sound) == pytest.approx(RATE, abs=1100)  # a frame of the codec and more
+    assert strongest_hertz(sound) == pytest.approx(440, abs=3)
+
+
+def test_of_a_long_recording_the_beginning_is_kept(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(round((LONGEST_SECONDS + 5) * RATE)) + 0.1, RATE)
+    assert len(only_sound(tmp_path)) == LONGEST_SECONDS * RATE
+
+
+def test_a_recording_that_cannot_be_read_is_told_of_and_left_out(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "good.wav", tone(440), RATE)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(0), RATE)
+    (tmp_path / "bad.mp3").write_bytes(b"this is no sound" * 50)
+    found = gathered(tmp_path)
+    assert [clip.label.rpartition("/")[2] for clip in found.library.clips] == ["good.wav"]
+    told = {uri.rpartition("/")[2]: message for uri, message in found.unreadable}
+    assert told.keys() == {"bad.mp3", "silent.wav"}
+    assert told["silent.wav"] == "it holds no sound"
+    assert told["bad.mp3"]
+
+
+def test_a_recording_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "good.wav", tone(440), RATE)
+    (tmp_path / "clips.csv").write_text("path,label\ngood.wav,good\ngone.wav,gone\n")
+    found = gather([str(tmp_path / "clips.csv")], ALL, RATE)
+    assert found.library.labels == ["good"]
+    ((uri, message),) = found.unreadable
+    assert uri.endswith("gone.wav")
+    assert message.startswith("FileNotFoundError")
+
+
+def test_where_none_can_be_read_the_first_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"this is no sound")
+    with pytest.raises(TrainingDataError, match=r"none of 1 recordings can be read \(first: .*bad\.wav: "):
+        gathered(tmp_path)
+
+
+def test_progress_is_told_clip_by_clip(tmp_path: Path) -> None:
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", tone(440), RATE)
+    told: list[tuple[int, int]] = []
+    gather([str(tmp_path)], ALL, RATE, on_read=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_synthesised_sounds_come_with_words_and_are_the_same_every_time() -> None:
+    one, same = (gather(["synthesis"], ONLY_A_DOG, RATE, synthetic_per_label=2).library for _ in range(2))
+    assert one.labels == ["dog"]
+    assert all(np.array_equal(a.sound, b.sound) for a, b in zip(one.clips, same.clips, strict=True))
+    assert not np.array_equal(one.clips[0].sound, one.clips[1].sound)
+    assert len(one.clips[0].sound) == 5 * RATE
+    assert set(one.wordings["dog"]) == {*SYNTHESIS_CAPTIONS["dog"], *FURTHER_WORDINGS["dog"]}
+
+
+def test_no_held_out_label_is_synthesised_worded_or_in_a_group() -> None:
+    held = frozenset(SYNTHESIS_CAPTIONS) - {"dog", "rain"}
+    library = gather(["synthesis"], ClipRules(held), RATE, synthetic_per_label=1).library
+    assert library.labels == ["dog", "rain"]
+    assert not any(held & labels for labels, _ in library.groups.values())
+
+
+def test_words_of_a_label_are_those_of_its_clips_and_our_own(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440), RATE)
+    (tmp_path / "clips.csv").write_text("path,label,caption\na.wav,rain,rain on a roof\na.wav,hum,\n")
+    wordings = gather([str(tmp_path / "clips.csv")], ALL, RATE).library.wordings
+    assert set(wordings["rain"]) == {"rain on a roof", *FURTHER_WORDINGS["rain"]}
+    assert wordings["hum"] == []
+
+
+def test_clips_to_validate_on_are_chosen_by_content_and_no_label_loses_all() -> None:
+    library = noises([40, 40, 1, 1])
+    training, validation = split_off(library, 0.3)
+    assert {id(clip) for clip in training.clips}.isdisjoint({id(clip) for clip in validation.clips})
+    assert len(training.clips) + len(validation.clips) == len(library.clips)
+    assert training.labels == library.labels
+    assert all(content_position(clip.sound) < 0.3 for clip in validation.clips)
+    assert 10 < len(validation.clips) < 40
+    backwards = ClipLibrary(library.clips[::-1], {}, {}, captioned=False)
+    again = split_off(backwards, 0.3)[1]
+    assert {c.sound.tobytes() for c in again.clips} == {c.sound.tobytes() for c in validation.clips}
+
+
+def test_too_few_labels_to_validate_on_are_told_with_their_numbers() -> None:
+    with pytest.raises(TrainingDataError, match=r"30% of 5 clips of 5 labels are 0 clips of 0 labels .*--validation"):
+        split_off(noises([1, 1, 1, 1, 1]), 0.3)

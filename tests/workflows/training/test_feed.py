@@ -1,0 +1,78 @@
+"""Examples on their way from the mixing actors to a worker: the same as if it had drawn them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from small_model import RATE
+from tone_library import tone_library
+
+from model.training.clips import ClipLibrary
+from model.training.examples import Examples
+from model.training.mixtures import MixtureDraw, MixtureSettings
+from workflows.training.feed import STEPS_AT_ONCE, Feed, packed, unpacked
+
+
+def draws(*, captioned: bool = True) -> tuple[MixtureDraw, ...]:
+    """Two parts of other shapes, as in semi-supervised training."""
+    library = tone_library()
+    if not captioned:
+        library = ClipLibrary(library.clips, {}, {}, captioned=False)
+    weak = MixtureDraw(library, MixtureSettings(batch=3, seconds=0.25, parts=2), RATE, seed=1)
+    return weak, MixtureDraw(library, MixtureSettings(batch=2, seconds=0.5), RATE, seed=2)
+
+
+def expect_equal(one: Examples, other: Examples) -> None:
+    assert torch.equal(one.sounds, other.sounds)
+    assert torch.equal(one.mixture, other.mixture)
+    assert (one.captions, one.phrases, one.sample_rate) == (other.captions, other.phrases, other.sample_rate)
+
+
+@pytest.mark.parametrize("captioned", [True, False])
+def test_what_is_packed_is_unpacked_to_the_bit(captioned: bool) -> None:
+    parts = [draw(4) for draw in draws(captioned=captioned)]
+    row = {name: values[0] for name, values in packed(parts).items()}
+    for part, again in zip(parts, unpacked(row), strict=True):
+        expect_equal(part, again)
+
+
+def test_what_is_unpacked_may_be_written_to() -> None:
+    row = {name: values[0] for name, values in packed([draws()[0](0)]).items()}
+    for values in row.values():
+        if hasattr(values, "setflags"):
+            values.setflags(write=False)  # as they come out of the object store
+    (examples,) = unpacked(row)
+    examples.sounds.zero_()
+
+
+def test_a_finished_run_needs_no_examples() -> None:
+    feed = Feed(None, first=5, steps=5, worker=0, mixers=1, device=torch.device("cpu"))
+    with pytest.raises(ValueError, match="steps come in their order, the next is 5, got 4"):
+        feed(4)
+    assert feed.waited_seconds == 0.0
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[object]:
+    import ray
+
+    ray.init(num_cpus=3, include_dashboard=False, ignore_reinit_error=True, object_store_memory=100 * 2**20)
+    try:
+        yield ray.put(draws())
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "worker", "mixers"), [(0, 0, 1), (3, 1, 2)])
+def test_over_ray_a_worker_sees_its_own_steps_in_their_order(
+    reference: object, first: int, worker: int, mixers: int
+) -> None:
+    steps = first + STEPS_AT_ONCE + 3
+    feed = Feed(reference, first=first, steps=steps, worker=worker, mixers=mixers, device=torch.device("cpu"))
+    for step in range(first, steps):
+        for own, fed in zip(draws(), feed(step), strict=True):
+            expect_equal(own(step, worker), fed)
+    assert feed.waited_seconds > 0.0

@@ -1,0 +1,97 @@
+"""`soundquarry train` as a person meets it, up to the first clip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from model.training.recipe_file import read_recipe, recipe_names, recipe_of
+from workflows.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERM", "dumb")
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of `soundquarry train ARGUMENTS`; an error that nobody words ends the test."""
+    done = CliRunner().invoke(app, ["train", *arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_without_a_recipe_the_ready_ones_are_listed_with_what_they_are() -> None:
+    code, out, _ = run()
+    assert code == 0
+    said = " ".join(out.split())
+    for name in recipe_names():
+        assert f"{name} " in said
+        assert read_recipe(name).about[:40] in said
+    code, out, _ = run("--json")
+    assert (code, list(json.loads(out))) == (0, recipe_names())
+
+
+def test_a_recipe_is_shown_whole_and_can_be_used_again(tmp_path: Path) -> None:
+    code, out, _ = run("weak_unet", "--show", "--set", "mixtures.batch=3")
+    assert code == 0
+    expected = read_recipe("weak_unet", ["mixtures.batch=3"])
+    assert recipe_of(yaml.safe_load(out), "shown") == expected
+    (tmp_path / "shown.yaml").write_text(out)
+    assert read_recipe(str(tmp_path / "shown.yaml")) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["supervized"], "no recipe 'supervized' (did you mean supervised?)"),
+        (["weak", "--set", "mixtures.bach=3"], "recipe weak: mixtures.bach: "),
+        (["weak", "--set", "batch"], "give key=value, such as mixtures.batch=8"),
+        (["weak"], "nothing to train on; give --data, or --data synthesis"),
+        (["weak", "--data", "synthesis"], "nowhere to write to; give --out"),
+        (["weak", "--data", "synthesis", "--out", "o", "--validation-share", "1.5"], "--validation-share is 1.5; give"),
+        (["weak", "--data", "synthesis", "--out", "o", "--workers", "0"], "--workers"),
+        (["weak", "--data", "synthesis", "--out", "o", "--device", "tpu"], "tpu"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_exit_code_2(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, error = run(*arguments)
+    assert code == 2
+    assert said in error
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--data", "nowhere"], 2, "no data at nowhere: give a folder, a table"),
+        (["--data", "synthesis", "--held-out", "none.txt"], 1, "none.txt"),
+        (["--data", "synthesis", "--set", "network.config.widhts=[4]"], 2, "network.config of compact_clapsep: widhts"),
+        (["--data", "synthesis", "--set", "network.encoder=none"], 1, "none"),
+        (["--data", "synthesis", "--set", "mixtures.sounds=99"], 2, "mixtures of 99 sounds of 1 parts need 99 labels"),
+        (["--data", "plain"], 2, "0 clips of 0 labels to validate on"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_trained_on_ends_before_the_first_step(
+    arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+    import soundfile
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").mkdir()
+    soundfile.write(tmp_path / "plain" / "a.wav", np.full(4000, 0.1), 8000)
+    returned, _, error = run("supervised_debug", *arguments, "--out", "out")
+    assert (returned, said in error) == (code, True), error
+    assert "Traceback" not in error
