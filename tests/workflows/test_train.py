@@ -82,7 +82,7 @@ def test_every_row_is_said_and_tells_how_long_the_network_waited(
 
 
 def test_a_finished_run_is_not_trained_again(whole: tuple[Path, list[dict[str, object]]]) -> None:
-    out, said = whole
+    out, _ = whole
     before = (out / "model.safetensors").read_bytes()
     again = trained(out)
     assert again[-1]["steps"] == STEPS
