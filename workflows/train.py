@@ -20,12 +20,12 @@ from model.registry import load_model
 from model.training.clips import ClipLibrary
 from model.training.mixtures import MixtureDraw
 from model.training.networks import build_network
-from model.training.schemes import draws_of
+from model.training.schemes import draws_of, needs_words
 from model.training.training_state import State, read_state
 from operators.whole_file import place
 from workflows.cluster import check_cluster, ray_cluster
 from workflows.training.clip_library import Gathered, gather, split_off
-from workflows.training.clip_list import ClipRules
+from workflows.training.clip_list import ClipRules, TrainingDataError
 from workflows.training.curves import write_curves
 from workflows.training.exported import export_model
 from workflows.training.job import TrainJob, claim_out, write_run
@@ -82,9 +82,27 @@ def _libraries(job: TrainJob, sample_rate: int) -> tuple[Gathered, ClipLibrary, 
     """What was gathered, and of it the clips to train and to validate on."""
     rules = ClipRules(job.held_out_labels, job.unwanted_licences)
     gathered = gather(job.data, rules, sample_rate)
-    if job.validation:
-        return gathered, gathered.library, gather(job.validation, rules, sample_rate).library
-    return gathered, *split_off(gathered.library, job.validation_share)
+    _check_words(job, gathered.library)
+    if not job.validation:
+        return gathered, *split_off(gathered.library, job.validation_share)
+    validation = gather(job.validation, rules, sample_rate).library
+    if len(validation.labels) < 2:
+        raise TrainingDataError(
+            f"{', '.join(job.validation)} has clips of {len(validation.labels)} label, and a mixture to validate on "
+            "needs 2; give more"
+        )
+    return gathered, gathered.library, validation
+
+
+def _check_words(job: TrainJob, library: ClipLibrary) -> None:
+    """Raises TrainingDataError where clips are to be asked for by words that nobody knows."""
+    wordless = [label for label in library.labels if not library.wordings[label]]
+    if wordless and needs_words(job.recipe):
+        raise TrainingDataError(
+            f"{job.recipe_name} asks for clips by their captions, and {len(wordless)} of {len(library.labels)} labels "
+            f"have none (first: {wordless[0]}); add a column caption, or train by a recipe that needs none "
+            "(audio_only, retrieval, mixed)"
+        )
 
 
 def _trained(

@@ -20,6 +20,10 @@ from model.training.examples import Examples
 LOUDEST_PEAK: Final = 0.9
 
 
+class FewLabelsError(ValueError):
+    """There are fewer labels than a mixture has parts; the message says how many of each."""
+
+
 @dataclass(frozen=True)
 class MixtureSettings:
     """What mixtures are like. CLAPSep mixes two clips of 10 s at 0 dB, 32 of them a step; the ranges are our choice."""
@@ -52,12 +56,15 @@ class MixtureSettings:
 
 
 class MixtureDraw:
-    """`draw(step, worker)` gives the examples of a step; `sample_rate` is that of the library's clips."""
+    """`draw(step, worker)` gives the examples of a step; `sample_rate` is that of the library's clips.
+
+    Raises FewLabelsError where no mixture can be made.
+    """
 
     def __init__(self, library: ClipLibrary, settings: MixtureSettings, sample_rate: int, seed: int) -> None:
         needed = settings.sounds * settings.parts
         if len(library.labels) < needed:
-            raise ValueError(
+            raise FewLabelsError(
                 f"mixtures of {settings.sounds} sounds of {settings.parts} parts need {needed} labels, the data have "
                 f"{len(library.labels)} ({', '.join(library.labels[:5])}); add clips of other sounds, or mix fewer"
             )

@@ -24,7 +24,7 @@ from model.training.blended_queries import BlendedQueries
 from model.training.clips import ClipLibrary, content_position
 from model.training.examples import Examples, Objective, QuerySource
 from model.training.manipulation_list import Fitting, manipulations_of, needs_fitting
-from model.training.mixtures import MixtureDraw
+from model.training.mixtures import FewLabelsError, MixtureDraw
 from model.training.query_texts import TextQueries
 from model.training.recipe import Recipe
 from model.training.recipe_file import RecipeError
@@ -47,11 +47,16 @@ class Part:
     prefix: str = ""
 
 
+def needs_words(recipe: Recipe) -> bool:
+    """True when every clip needs a caption, because it is asked for by it."""
+    return recipe.objective != "supervised" or recipe.queries.source in ("text", "blended")
+
+
 def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[MixtureDraw, ...]:
     """What a step draws, one for each part of the objective: `draws_of(...)[i]` belongs to `parts_of(...)[i]`.
 
-    In semi-supervised training the second hears a share of the clips alone, always the same ones. Raises ValueError
-    for too few labels, RecipeError where it is the share that has too few.
+    In semi-supervised training the second hears a share of the clips alone, always the same ones. Raises
+    FewLabelsError for too few labels, RecipeError where it is the share that has too few.
     """
     first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed)
     if recipe.objective != "semi":
@@ -60,7 +65,7 @@ def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[Mi
     single = replace(recipe.mixtures, parts=1)
     try:
         return first, MixtureDraw(share, single, sample_rate, recipe.seed + 1)
-    except ValueError as error:
+    except FewLabelsError as error:
         raise RecipeError(f"single_share is {recipe.single_share:g}: {error}; or give a larger share") from error
 
 

@@ -54,6 +54,8 @@ def _end_for_the_work(error: Exception) -> None:
     from model.caption_cache import CaptionCacheError
     from model.captions.caption_file import CaptionFileError
     from model.separator import PrecisionError
+    from model.training.manipulation_list import ManipulationError
+    from model.training.mixtures import FewLabelsError
     from model.weights_file import CheckpointError
     from operators.dataset import SignatureError
     from operators.export.selection import ExportError
@@ -75,8 +77,10 @@ def _end_for_the_work(error: Exception) -> None:
             CaptionCacheError,
             CaptionFileError,
             ExportError,
+            FewLabelsError,
             ListError,
             ManifestError,
+            ManipulationError,
             PrecisionError,
             SearchError,
             SignatureError,

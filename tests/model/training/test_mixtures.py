@@ -9,7 +9,7 @@ from small_model import RATE
 from tone_library import HERTZ, tone_library
 
 from model.training.clips import Clip, ClipLibrary
-from model.training.mixtures import LOUDEST_PEAK, MixtureDraw, MixtureSettings
+from model.training.mixtures import LOUDEST_PEAK, FewLabelsError, MixtureDraw, MixtureSettings
 
 SETTINGS = MixtureSettings(batch=6, seconds=0.5)
 PAIRS = MixtureSettings(batch=6, seconds=0.5, parts=2)
@@ -132,7 +132,9 @@ def test_unvaried_clips_are_heard_as_they_are() -> None:
 
 @pytest.mark.parametrize(("settings", "needed"), [(MixtureSettings(sounds=5), 5), (MixtureSettings(parts=3), 6)])
 def test_too_few_labels_are_said_at_once(library: ClipLibrary, settings: MixtureSettings, needed: int) -> None:
-    with pytest.raises(ValueError, match=f"parts need {needed} labels, the data have 4 .*add clips of other sounds"):
+    with pytest.raises(
+        FewLabelsError, match=f"parts need {needed} labels, the data have 4 .*add clips of other sounds"
+    ):
         MixtureDraw(library, settings, RATE, seed=1)
 
 

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from model.training.recipe_file import read_recipe, recipe_names, recipe_of
 from workflows.cli import app
 
+UNWORDED = ["--set", "queries.source=audio", "--data"]
+
 
 @pytest.fixture(autouse=True)
 def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +80,14 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(
         (["--data", "synthesis", "--held-out", "none.txt"], 1, "none.txt"),
         (["--data", "synthesis", "--set", "network.config.widhts=[4]"], 2, "network.config of compact_clapsep: widhts"),
         (["--data", "synthesis", "--set", "network.encoder=none"], 1, "none"),
-        (["--data", "synthesis", "--set", "mixtures.sounds=99"], 2, "mixtures of 99 sounds of 1 parts need 99 labels"),
-        (["--data", "plain"], 2, "0 clips of 0 labels to validate on"),
+        (["--data", "plain"], 2, "supervised_debug asks for clips by their captions, and 2 of 2 labels have none"),
+        (
+            [*UNWORDED, "plain", "--set", "mixtures.sounds=9", "--validation", "plain"],
+            2,
+            "mixtures of 9 sounds of 1 parts need 9 labels",
+        ),
+        ([*UNWORDED, "plain", "--validation-share", "1e-9"], 2, "0 clips of 0 labels to validate on"),
+        ([*UNWORDED, "plain", "--validation", "plain/a.csv"], 2, "plain/a.csv has clips of 1 label"),
     ],
     ids=str,
 )
@@ -91,7 +99,9 @@ def test_what_cannot_be_trained_on_ends_before_the_first_step(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain").mkdir()
-    soundfile.write(tmp_path / "plain" / "a.wav", np.full(4000, 0.1), 8000)
+    for name in "ab":
+        soundfile.write(tmp_path / "plain" / f"{name}.wav", np.full(4000, 0.1 if name == "a" else 0.2), 8000)
+    (tmp_path / "plain" / "a.csv").write_text("path\na.wav\n")
     returned, _, error = run("supervised_debug", *arguments, "--out", "out")
     assert (returned, said in error) == (code, True), error
     assert "Traceback" not in error
