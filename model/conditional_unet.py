@@ -94,6 +94,7 @@ class ConditionalUNet(MaskNetwork):
         self.config = config
         self._check_window(config.window_samples)
         self.sample_rate = config.sample_rate
+        self.reads_negatives = False
         self.window_samples = config.window_samples
         self.lead_share = 0.05  # a pair is dear, and its deepest levels see the whole window; 7.4 s hop
         self.cpu_pairs = 1  # a pair's widest maps are far larger than a cache

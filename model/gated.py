@@ -44,6 +44,7 @@ class GatedSeparator(Separator):
         self._to_network = _resampler(rate, network.sample_rate)
         self._to_gate = _resampler(rate, gate.sample_rate)
         self.window_bytes, self.pair_bytes = network.window_bytes, network.pair_bytes
+        self.reads_negatives = network.reads_negatives
         self.cpu_pairs, self.lead_share, self.precisions = network.cpu_pairs, network.lead_share, network.precisions
 
     def analyse(self, mixture: Tensor, sample_rate: int | None = None) -> Tensor:

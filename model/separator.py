@@ -108,6 +108,8 @@ class MaskNetwork(nn.Module, ABC):
     rate; where that is too little, batches are halved."""
     cpu_pairs: int = 4
     """Pairs that one thread decodes at a time on a CPU."""
+    reads_negatives: bool = True
+    """Whether the negative half of a condition changes anything."""
     precisions: tuple[str, ...] = ("float32",)
     """What weights and activations may be."""
 

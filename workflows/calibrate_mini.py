@@ -24,6 +24,7 @@ from operators.event_spans import BELOW_MIXTURE_DB, BINS_PER_SECOND, FLOOR_DBFS,
 from workflows.evaluation.lists import read_list
 from workflows.evaluation.mixtures import Mixture
 from workflows.evaluation.sounds import mixed_sounds
+from workflows.label_file import held_out_labels
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--recall", type=float, default=0.95, help="share of true (window, query) pairs the gate keeps")
     parser.add_argument("--write", action="store_true", help="store the thresholds in the checkpoint")
     arguments = parser.parse_args()
-    unseen = set(arguments.unseen.read_text().split()) if arguments.unseen else set()
+    unseen = held_out_labels(arguments.unseen) if arguments.unseen else frozenset()
     rows = [
         row
         for row in read_list(arguments.list_csv, arguments.root).mixtures

@@ -20,8 +20,9 @@ from model.training.contrastive import ContrastiveTask
 from model.training.loop import Schedule, train
 from model.training.separation import SeparationRecipe, SeparationTask
 from model.training.training_state import StateFile
+from workflows.label_file import held_out_labels
 from workflows.training.clip_library import gather
-from workflows.training.clip_list import SYNTHESIS, ClipRules, held_out_labels
+from workflows.training.clip_list import SYNTHESIS, ClipRules
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ import soundfile
 
 from model.mixing import Audio, mix_at_snr
 from model.training.clips import Clip, ClipLibrary, content_position
+from workflows.label_file import held_out_labels
 from workflows.training.clip_library import gather
-from workflows.training.clip_list import ClipRules, held_out_labels
+from workflows.training.clip_list import ClipRules
 
 SAMPLE_RATE = 32_000
 PACKS = ("train_dev", "extra_a", "extra_b")

@@ -12,9 +12,11 @@ import pytest
 import soundfile
 import torch
 from small_clapsep import save_small_published
-from small_model import RATE, save_small
+from small_model import RATE, save_small, small_clap
+from small_unet import small_unet
 from typer.testing import CliRunner
 
+from model.checkpoint import save_checkpoint
 from model.metrics import si_sdr, snr_sdr
 from model.mixing import mix_at_snr
 from model.registry import model_signature
@@ -121,6 +123,20 @@ def test_what_cannot_be_had_is_refused_before_anything_is_separated(root: Path, 
         evaluate(job(root, checkpoint, limit=0))
 
 
+def test_a_place_that_takes_no_file_is_refused_before_anything_is_read(root: Path, checkpoint: str) -> None:
+    for option in ("--out", "--csv"):
+        told = command(root, checkpoint, "gone.csv", option, str(root))
+        assert told.exit_code == 1
+        assert f"{option} {root} is a folder" in " ".join(told.stderr.split())
+
+
+def test_negatives_for_a_network_that_reads_none_are_refused(root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "unet.safetensors"
+    save_checkpoint(path, separator=small_unet(), clap=small_clap(), provenance={}, gate="mini")
+    with pytest.raises(ListError, match=r"--negative: .*unet.safetensors reads nothing of what is not wanted"):
+        evaluate(job(root, str(path), asking=Asking(negative=True)))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(root: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -172,6 +188,7 @@ def test_two_results_are_compared_row_by_row(root: Path, checkpoint: str, tmp_pa
         (["--exemplars", "x.csv"], "add --query audio or --query both"),
         (["--query", "audio"], "no other recording of 'low' (the target)"),
         (["--plot", "picture.bmp"], "ends in .png"),
+        (["--out", "one", "--csv", "one"], "--out, --csv name one file; give each its own"),
     ],
 )
 def test_wrong_use_ends_with_2_and_a_sentence(root: Path, checkpoint: str, options: list[str], said: str) -> None:

@@ -67,6 +67,7 @@ def _end_for_the_work(error: Exception) -> None:
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
     from workflows.evaluation.mixtures import ListError
+    from workflows.label_file import LabelFileError
     from workflows.training.clip_list import TrainingDataError
     from workflows.training.job import TrainingRunError
 
@@ -78,6 +79,7 @@ def _end_for_the_work(error: Exception) -> None:
             CaptionFileError,
             ExportError,
             FewLabelsError,
+            LabelFileError,
             ListError,
             ManifestError,
             ManipulationError,

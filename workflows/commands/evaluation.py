@@ -11,6 +11,7 @@ import typer
 from workflows.commands.endings import fail, run, wrong_use
 from workflows.commands.options import QUERY_KINDS, Address, Device, Json, ModelName, Precision, Workers, check_device
 from workflows.commands.run_checks import wrong_run
+from workflows.writable import check_writable
 
 
 def _path(given: str) -> Path:
@@ -82,28 +83,35 @@ def evaluate(
         wrong_use(said)
     if exemplars is not None and query == "text":
         wrong_use(f"--exemplars {exemplars} are recordings to ask with; add --query audio or --query both")
+    places = {option: path for option, path in (("--out", out), ("--csv", csv), ("--plot", plot)) if path is not None}
+    if len({path.absolute() for path in places.values()}) < len(places):
+        wrong_use(f"{', '.join(places)} name one file; give each its own")
+    for option, path in places.items():
+        run(lambda option=option, path=path: check_writable(path, option))
     if plot is not None:
         _check_chart(plot)
 
+    from operators.whole_file import write_whole
     from workflows.evaluate import EvaluateJob
     from workflows.evaluation.questions import Asking
     from workflows.evaluation.report import result_of, rows_as_csv, tables_of
+    from workflows.label_file import held_out_labels
 
-    labels = None if unseen is None else frozenset(run(lambda: unseen.read_text(encoding="utf-8")).split())
+    labels = None if unseen is None else run(lambda: held_out_labels(unseen))
     job = EvaluateJob(
         list_csv, root, model, Asking(query, negative, absent, exemplars),  # type: ignore[arg-type]
-        bss=bss, limit=limit, device=device, precision=precision, workers=workers, address=address,
+        bss=bss, limit=limit, unseen=labels, device=device, precision=precision, workers=workers, address=address,
     )  # fmt: skip
     done = run(lambda: _with_progress(job))
-    result = result_of(done, labels)
-    if out is not None:
-        run(lambda: out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8"))
-    if csv is not None:
-        run(lambda: csv.write_text(rows_as_csv(done.rows), encoding="utf-8"))
+    result = result_of(done)
     if as_json:
-        print(json.dumps({key: value for key, value in result.items() if key != "rows"}))
+        print(json.dumps({key: value for key, value in result.items() if key != "rows"}, allow_nan=False))
     else:
         Console().print(tables_of(result, done.listed.published), soft_wrap=True)
+    if out is not None:
+        run(lambda: write_whole(out, json.dumps(result, indent=1, allow_nan=False).encode() + b"\n"))
+    if csv is not None:
+        run(lambda: write_whole(csv, rows_as_csv(done.rows).encode()))
     if plot is not None:
         run(lambda: _draw(result, plot))
     if result["errors"]:

@@ -65,8 +65,8 @@ def train(
         wrong_use("nowhere to write to; give --out")
     if not 0.0 < validation_share < 1.0:
         wrong_use(f"--validation-share is {validation_share:g}; give a number between 0 and 1")
+    from workflows.label_file import held_out_labels
     from workflows.train import train as run_train
-    from workflows.training.clip_list import held_out_labels
     from workflows.training.job import TrainJob
     from workflows.training.training_progress import TrainingProgress, print_summary
 

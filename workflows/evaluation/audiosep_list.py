@@ -6,6 +6,7 @@ AudioSep tells one number of AudioSet's classes by their medians, of MUSIC's by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ AUDIOSEP_RULE: Final = MixingRule(
     sample_rate=32_000,
     samples=320_000,
 )
+BETWEEN: Final = "+++"
+"""Stands between the names of two recordings."""
 OF_THE_AUTHORS: Final = ("evaluation", "data")
 """Where AudioSep's paths begin, above the folder of a data set."""
 
@@ -29,21 +32,21 @@ def audiosep_reader(table: ListTable, root: Path) -> Reader:
     them have to be."""
     if _is_audioset(table):
         return _audioset(root)
-    is_ready = (root / f"mixture-{table.rows[0].fields['idx'].strip()}.wav").is_file() if table.rows else False
+    is_ready = (root / f"mixture-{table.rows[0].fields['idx']}.wav").is_file() if table.rows else False
     noise_columns = [name for name in table.columns if name.startswith("noise_wav")]
     classes = "labels" if "labels" in table.columns else "caption" if noise_columns == ["noise_wav"] else None
 
     def read(row: Row) -> list[Mixture]:
         index = row.text("idx")
-        target = Sound(
-            root / f"segment-{index}.wav" if is_ready else root / row.text("src_wav"), "idx" if is_ready else "src_wav"
-        )
+        target = row.sound("src_wav", root)
+        if is_ready:  # one recording is many segments
+            target = replace(target, path=root / f"segment-{index}.wav", column="idx", original=target.path)
         return [
             Mixture(
                 row=0,
                 line=row.line,
                 target=target,
-                noises=tuple(Sound(root / row.text(name), name) for name in noise_columns),
+                noises=tuple(row.sound(name, root) for name in noise_columns),
                 rule=AUDIOSEP_READY if is_ready else AUDIOSEP_RULE,
                 caption=row.text("caption"),
                 label=row.fields[classes] if classes else "",
@@ -69,7 +72,7 @@ def _audioset(root: Path) -> Reader:
             Mixture(
                 row=0,
                 line=row.line,
-                target=Sound(place(row.text("src_wav")), "src_wav"),
+                target=Sound(place(row.text("src_wav")), "src_wav", text=row.text("src_wav")),
                 noises=(),
                 rule=AUDIOSEP_READY,
                 caption=row.text("caption"),
@@ -82,13 +85,17 @@ def _audioset(root: Path) -> Reader:
 
 
 def vggsound_reader(table: ListTable, root: Path) -> Reader:
+    """Its files are copies, one per pair; `file_id` names the two recordings that they are of."""
+
     def read(row: Row) -> list[Mixture]:
+        pair = row.fields.get("file_id", "").split(BETWEEN)
+        first, second = (root / name for name in pair) if len(pair) == 2 else (None, None)
         return [
             Mixture(
                 row=0,
                 line=row.line,
-                target=Sound(root / row.text("s0_wav"), "s0_wav"),
-                noises=(Sound(root / row.text("s1_wav"), "s1_wav"),),
+                target=replace(row.sound("s0_wav", root), original=first),
+                noises=(replace(row.sound("s1_wav", root), original=second),),
                 rule=AUDIOSEP_READY,
                 caption=row.text("s0_text"),
                 negative_caption=row.text("s1_text"),

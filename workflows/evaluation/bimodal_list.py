@@ -7,18 +7,17 @@ What a file sounds like: its folder (MUSIC), or the line of `test.csv` beside th
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from workflows.evaluation.mixtures import MixingRule, Mixture, Sound
-from workflows.evaluation.table import ListTable, Row, RowError
+from operators.media.names import extension
+from workflows.evaluation.mixtures import RECORDINGS, MixingRule, Mixture, Sound
+from workflows.evaluation.table import ListTable, Row, RowError, lines_of
 
 PAIR: Final = ("first sound", "second sound")
 """What its two columns are called here."""
-SUFFIXES: Final = (".wav", ".mp3", ".flac", ".ogg")
 VGGSOUND_CENTRE_SECONDS: Final = 4.5
 RATE: Final = 16_000
 SAMPLES: Final = 131_070
@@ -44,11 +43,10 @@ class _Known:
 
 
 def is_pair_list(path: Path) -> bool:
-    """Whether the first line of a file is no header but two sounds."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        first = next(csv.reader(file), [])
+    """Whether the first line of a file is no header but two sounds. Raises ListError for what is no text."""
+    first = next((fields for _, fields in lines_of(path)), [])
     return len(first) == 2 and all(
-        entry.strip().lower().endswith(SUFFIXES) or entry.strip().isdecimal() for entry in first
+        extension(entry.strip()) in RECORDINGS or entry.strip().isdecimal() for entry in first
     )
 
 
@@ -59,7 +57,7 @@ def bimodal_reader(table: ListTable, root: Path) -> Callable[[Row], Sequence[Mix
     def read(row: Row) -> list[Mixture]:
         known = [_known(row.text(column), column, index) for column in PAIR]
         sounds = [
-            Sound(root / each.file, column, each.centre_seconds, is_centred=True)
+            Sound(root / each.file, column, each.centre_seconds, is_centred=True, text=row.text(column))
             for each, column in zip(known, PAIR, strict=True)
         ]
         return [
@@ -98,16 +96,15 @@ def _of_class(entry: str, label: str, centre_seconds: float | None = None) -> _K
 
 
 def _index_beside(path: Path) -> dict[str, _Known]:
-    """What `test.csv` and `val.csv` beside the list say; nothing where there are none."""
+    """What `test.csv` and `val.csv` beside the list say; nothing where there are none. Raises ListError."""
     index: dict[str, _Known] = {}
     for name in ("test.csv", "val.csv"):
         beside = path.with_name(name)
         if beside == path or not beside.is_file():
             continue
-        with beside.open(encoding="utf-8-sig", newline="") as file:
-            for fields in csv.reader(file):
-                if len(fields) > 1 and (known := _of_fields(fields)) is not None:
-                    index.setdefault(fields[0], known)
+        for _, fields in lines_of(beside, trim=False):
+            if len(fields) > 1 and (known := _of_fields(fields)) is not None:
+                index.setdefault(fields[0].replace(" ", ""), known)
     return index
 
 
@@ -117,7 +114,7 @@ def _of_fields(fields: Sequence[str]) -> _Known | None:
     if first.isdecimal() and len(fields) >= 4:
         caption = ",".join(fields[3:])
         return _Known(f"{fields[1]}_{fields[2]}.wav", "", caption, OF_CAPTIONS)
-    if not first.lower().endswith(SUFFIXES):
+    if extension(first.strip()) not in RECORDINGS:
         return None  # a header
     if len(fields) == 3 and fields[2].isdecimal() and first.startswith("/"):
         return _of_class(first, first.split("/")[1], int(fields[2]) // 2 + 0.5)

@@ -14,8 +14,15 @@ from workflows.evaluation.mixtures import ListError
 from workflows.evaluation.rows import METRICS
 from workflows.evaluation.summary import mean_of
 
+SIDES: Final = ("first", "second")
 ASKED: Final = ("model", "model_signature", "query", "negative", "precision")
 """What is told of both sides."""
+
+
+ABSENT: Final = "absent_below_db"
+"""Compared only where both were asked for the same absent sound."""
+ALIKE: Final = ("sha256", "mixing", "sample_rate")
+"""What both lists have in common: with another rate, targets are others."""
 
 
 def compare(first: Path, second: Path) -> dict[str, Any]:
@@ -25,11 +32,13 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     _check_same(first, second, results)
     sides = [{row["row"]: row for row in result["rows"]} for result in results]
     metrics: dict[str, Any] = {}
-    for name in (*METRICS, "absent_below_db"):
+    for name in (*METRICS, ABSENT):
         pairs = [
             (one[name], other[name])
             for place, one in sides[0].items()
-            if one.get(name) is not None and (other := sides[1][place]).get(name) is not None
+            if one.get(name) is not None
+            and (other := sides[1][place]).get(name) is not None
+            and (name != ABSENT or one.get("absent_caption") == other.get("absent_caption"))
         ]
         if not pairs:
             continue
@@ -50,9 +59,6 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     return {"list": results[0]["list"], **asked, "metrics": metrics}
 
 
-SIDES: Final = ("first", "second")
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
@@ -60,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ListError(f"no result at {path}; make one with soundquarry evaluate ... --out {path}") from None
     except ValueError as error:
         raise ListError(f"{path} is no JSON ({error}); give what soundquarry evaluate wrote with --out") from None
-    if not isinstance(result, dict) or not {"rows", "list"} <= set(result):
+    if not isinstance(result, dict) or not {"rows", "list"} <= set(result) or not set(ALIKE) <= set(result["list"]):
         raise ListError(f"{path} is no result of this version of soundquarry evaluate --out; evaluate again")
     return result
 
@@ -68,11 +74,12 @@ def _read(path: Path) -> dict[str, Any]:
 def _check_same(first: Path, second: Path, results: list[dict[str, Any]]) -> None:
     """Raises ListError unless both are about the same mixtures."""
     lists = [result["list"] for result in results]
-    for name in ("sha256", "mixing"):
+    for name in ALIKE:
         if lists[0][name] != lists[1][name]:
             raise ListError(
                 f"{first} and {second} are of different lists: {name} is {lists[0][name]} of {lists[0]['path']}, and "
                 f"{lists[1][name]} of {lists[1]['path']}; evaluate both on one list"
+                + (", by models of one rate" if name == "sample_rate" else "")
             )
     keys = [[(row["row"], row["caption"], row["target"]) for row in result["rows"]] for result in results]
     if keys[0] != keys[1]:

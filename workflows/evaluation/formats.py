@@ -35,6 +35,8 @@ class ListFormat:
     reader: Callable[[ListTable, Path], Reader]
     published: tuple[str, ...]
     aggregation: Callable[[ListTable], Aggregation] = lambda table: "mean"
+    asked_with_negative: bool = False
+    """Whether its authors ask with what is not wanted, too."""
 
     def fits(self, columns: Sequence[str]) -> bool:
         """Whether a list of these columns is one of this kind."""
@@ -65,8 +67,8 @@ def _own(table: ListTable, root: Path) -> Reader:
             Mixture(
                 row=0,
                 line=row.line,
-                target=Sound(root / row.text("target_path"), "target_path"),
-                noises=(Sound(root / row.text("noise_path"), "noise_path"),),
+                target=row.sound("target_path", root),
+                noises=(row.sound("noise_path", root),),
                 rule=OWN_RULE,
                 caption=row.text("caption"),
                 negative_caption=row.fields.get("negative_caption", ""),
@@ -94,8 +96,8 @@ def _clapsep(table: ListTable, root: Path) -> Reader:
             Mixture(
                 row=0,
                 line=row.line,
-                target=Sound(root / row.text("source_file"), "source_file"),
-                noises=(Sound(root / row.text("noise_file"), "noise_file"),),
+                target=row.sound("source_file", root),
+                noises=(row.sound("noise_file", root),),
                 rule=CLAPSEP_RULE,
                 caption=positive,
                 negative_caption=negative,
@@ -112,7 +114,7 @@ def _dcase(table: ListTable, root: Path) -> Reader:
 
     def place(row: Row, column: str) -> Sound:
         name = row.text(column)
-        return Sound(root / (name if name.endswith(".wav") else f"{name}.wav"), column)
+        return Sound(root / (name if name.endswith(".wav") else f"{name}.wav"), column, text=name)
 
     def read(row: Row) -> list[Mixture]:
         return [
@@ -138,6 +140,7 @@ FORMATS: Final = (
         ("source_file", "positive_caption", "noise_file", "negative_caption"),
         _clapsep,
         ("bss_sdri_db", "si_sdri_db"),
+        asked_with_negative=True,
     ),
     ListFormat(
         "AudioSep", ("idx", "caption", "src_wav", "noise_wav|noise_wav1"), audiosep_reader, BY_SNR, audiosep_aggregation

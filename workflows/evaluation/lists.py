@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from workflows.evaluation.bimodal_list import PAIR, is_pair_list
 from workflows.evaluation.formats import FORMATS, format_of
 from workflows.evaluation.mixtures import ListError, Mixture, MixtureList, refuse
 from workflows.evaluation.table import RowError, read_table
+
+NAMED: Final = 3
+"""So many labels are named in a refusal."""
 
 
 def read_list(path: Path, root: Path) -> MixtureList:
@@ -40,6 +44,23 @@ def read_list(path: Path, root: Path) -> MixtureList:
         mixtures=tuple(mixtures),
         aggregation=found.aggregation(table),
         published=found.published,
+        asked_with_negative=found.asked_with_negative,
+    )
+
+
+def check_labels(labels: frozenset[str], listed: MixtureList) -> None:
+    """Raises ListError where no target of a list has one of the labels."""
+    there = {mixture.label for mixture in listed.mixtures} - {""}
+    if labels & there:
+        return
+    told = (
+        f"its classes are {', '.join(sorted(there)[:NAMED])}{' ...' * (len(there) > NAMED)}"
+        if there
+        else "it tells none"
+    )
+    named = ", ".join(map(repr, sorted(labels)[:NAMED])) or "nothing"
+    raise ListError(
+        f"--unseen names {named}, and no target of {listed.path} is of such a class: {told}; one label a line"
     )
 
 

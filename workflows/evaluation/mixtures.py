@@ -6,11 +6,15 @@ Readers of lists make them (`workflows/evaluation/lists.py`); nothing here opens
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
 MOST_PROBLEMS: Final = 10
 """Problems of a list that are written out; the others are counted."""
+
+RECORDINGS: Final = frozenset({"wav", "flac", "ogg", "mp3"})
+"""Extensions of what is read here, by soundfile."""
 
 Aggregation = Literal["mean", "class_means", "class_medians"]
 """How a paper makes one number of many: mean of all mixtures, mean of the classes' means, or of their medians."""
@@ -40,13 +44,21 @@ class MixingRule:
 
 @dataclass(frozen=True)
 class Sound:
-    """A file and the column that names it. `centre_seconds`: what is cut out lies around it; None for the first part,
-    or with `is_centred` for the middle."""
+    """A file, the column that names it, and the `text` that stands there. `centre_seconds`: what is cut out lies around
+    it; None for the first part, or with `is_centred` for the middle. `original`: the place of the recording that the
+    file is a copy of, where the list tells it; nothing has to lie there."""
 
     path: Path
     column: str
     centre_seconds: float | None = None
     is_centred: bool = False
+    text: str = ""
+    original: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """What two files of the same recording have in common."""
+        return _resolved(self.original or self.path)
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,13 @@ class MixtureList:
     """How those who published the list make one number of it."""
     published: tuple[str, ...]
     """The metrics they tell, by their names here."""
+    asked_with_negative: bool = False
+    """Whether they ask with what is not wanted, too."""
+
+
+@cache
+def _resolved(path: Path) -> str:
+    return str(path.resolve())
 
 
 def refuse(path: Path, problems: list[str], advice: str = "") -> None:

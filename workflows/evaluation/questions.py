@@ -14,18 +14,21 @@ from typing import Final, Literal
 
 import numpy as np
 
-from workflows.evaluation.mixtures import ListError, Mixture, MixtureList, refuse
+from operators.media.names import extension
+from workflows.evaluation.absent import Absent
+from workflows.evaluation.mixtures import RECORDINGS, ListError, Mixture, MixtureList, Sound, refuse
 from workflows.evaluation.table import read_table
 
 QueryKind = Literal["text", "audio", "both"]
-AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")
 SEED: Final = 0
+OF_ABSENT: Final = 1
+"""What is absent is drawn by itself, so that it is the same however else is asked."""
 EXEMPLARS: Final = (
     "give recordings with --exemplars: a folder with one subfolder per class, or a CSV with the columns label and path"
 )
 
-Pool = Mapping[str, Sequence[Path]]
-"""Recordings by the class they are of."""
+Pool = Mapping[str, Sequence[Sound]]
+"""Recordings by the class they are of, each but once, under whatever names it lies."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,19 @@ def questions_of(listed: MixtureList, root: Path, asking: Asking, limit: int | N
     """One question per mixture, of the first `limit`. Raises ListError for rows that cannot be asked like this."""
     with_sound = asking.query != "text"
     pool = exemplar_pool(listed, root, asking.exemplars) if with_sound else {}
-    phrases = _phrases(listed.mixtures) if asking.absent else {}
+    absences = Absent(listed.mixtures) if asking.absent else None
     problems, questions = list[str](), list[Question]()
     for mixture in listed.mixtures[:limit]:
         generator = np.random.default_rng([SEED, mixture.row])
         sound = _choose(pool.get(mixture.label, ()), mixture, generator) if with_sound else None
         other = _choose(pool.get(mixture.noise_label, ()), mixture, generator) if with_sound else None
-        absent = _absent(phrases, mixture, generator) if asking.absent else None
+        absent = absences and absences.words(mixture, np.random.default_rng([SEED, mixture.row, OF_ABSENT]))
         if with_sound and sound is None:
             problems.append(_no_recording(mixture, mixture.label, "target"))
         if with_sound and asking.negative and other is None:
             problems.append(_no_recording(mixture, mixture.noise_label, "noise"))
-        if asking.absent and absent is None:
-            problems.append(f"line {mixture.line}: every class of the list is in this mixture, none can be absent")
+        if absences is not None and absent is None:
+            problems.append(f"line {mixture.line}: {absences.why_none(mixture)}")
         in_words = asking.query != "audio"
         questions.append(
             Question(
@@ -87,10 +90,10 @@ def exemplar_pool(listed: MixtureList, root: Path, exemplars: Path | None) -> Po
     """Recordings by class: a folder's subfolders, a CSV's rows (label, path; or CLAPSep's class, file with a list of
     names), their paths below `root`; None: the targets of the list itself."""
     if exemplars is None:
-        return _grouped((mixture.label, mixture.target.path) for mixture in listed.mixtures)
+        return _grouped((mixture.label, mixture.target) for mixture in listed.mixtures)
     if exemplars.is_dir():
         files = sorted(exemplars.glob("*/*"))
-        pool = _grouped((each.parent.name, each) for each in files if each.suffix.lower() in AUDIO_SUFFIXES)
+        pool = _grouped((each.parent.name, Sound(each, "")) for each in files if extension(each.name) in RECORDINGS)
     elif exemplars.is_file():
         pool = _of_csv(exemplars, root)
     else:
@@ -111,7 +114,7 @@ def _of_csv(path: Path, root: Path) -> Pool:
     pairs = [(row.line, row.fields[label], root / name) for row in table.rows for name in _names(row.fields[file])]
     missing = [f"line {line}, {file}: no file {place}; check --root" for line, _, place in pairs if not place.is_file()]
     refuse(path, [*table.problems, *missing])
-    return _grouped((name, place) for _, name, place in pairs)
+    return _grouped((name, Sound(place, file)) for _, name, place in pairs)
 
 
 def _names(field: str) -> list[str]:
@@ -124,38 +127,22 @@ def _names(field: str) -> list[str]:
         return [field]
 
 
-def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
-    groups: dict[str, dict[Path, None]] = {}
-    for label, path in pairs:
+def _grouped(pairs: Iterable[tuple[str, Sound]]) -> dict[str, list[Sound]]:
+    groups: dict[str, dict[str, Sound]] = {}
+    for label, sound in pairs:
         if label:
-            groups.setdefault(label, {})[path] = None
-    return {label: list(paths) for label, paths in groups.items()}
+            groups.setdefault(label, {}).setdefault(sound.identity, sound)
+    return {label: list(sounds.values()) for label, sounds in groups.items()}
 
 
-def _choose(paths: Sequence[Path], mixture: Mixture, generator: np.random.Generator) -> Path | None:
-    """One of the recordings that is none of the mixture's own."""
-    own = {sound.path for sound in (mixture.target, *mixture.noises)}
-    others = [path for path in paths if path not in own]
-    return others[int(generator.integers(len(others)))] if others else None
+def _choose(sounds: Sequence[Sound], mixture: Mixture, generator: np.random.Generator) -> Path | None:
+    """One of the recordings that is none of the mixture's own, not even under another name."""
+    own = {sound.identity for sound in (mixture.target, *mixture.noises)}
+    others = [sound for sound in sounds if sound.identity not in own]
+    return others[int(generator.integers(len(others)))].path if others else None
 
 
 def _no_recording(mixture: Mixture, label: str, of: str) -> str:
     if not label:
         return f"line {mixture.line}: the list tells no class of the {of}, so no recording can stand for it"
     return f"line {mixture.line}: no other recording of {label!r} (the {of})"
-
-
-def _phrases(mixtures: Sequence[Mixture]) -> dict[str, str]:
-    """Words for every class of a list, or for every caption where it tells no classes."""
-    phrases: dict[str, str] = {}
-    for mixture in mixtures:
-        phrases.setdefault(mixture.label or mixture.caption, mixture.caption)
-        if mixture.negative_caption:
-            phrases.setdefault(mixture.noise_label or mixture.negative_caption, mixture.negative_caption)
-    return phrases
-
-
-def _absent(phrases: Mapping[str, str], mixture: Mixture, generator: np.random.Generator) -> str | None:
-    there = {mixture.label, mixture.caption, mixture.noise_label, mixture.negative_caption}
-    others = [words for label, words in phrases.items() if label not in there and words not in there]
-    return others[int(generator.integers(len(others)))] if others else None

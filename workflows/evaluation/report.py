@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workflows.evaluation.rows import BSS, METRICS, RowScores
-from workflows.evaluation.summary import ABSENT_ENOUGH_DB, by_class, summarise
+from workflows.evaluation.summary import ABSENT_ENOUGH_DB, summarise, summary_of_classes
 
 if TYPE_CHECKING:  # it brings torch, and a comparison needs none
     from workflows.evaluate import Evaluation
@@ -27,9 +27,9 @@ MOST_TOLD: Final = 10
 HOW: Final = {"mean": "all mixtures", "class_means": "mean of class means", "class_medians": "mean of class medians"}
 
 
-def result_of(done: Evaluation, unseen: frozenset[str] | None = None) -> dict[str, Any]:
-    """Everything about an evaluation, as JSON. `unseen`: labels whose rows are summed up apart."""
-    rows, listed = done.rows, done.listed
+def result_of(done: Evaluation) -> dict[str, Any]:
+    """Everything about an evaluation, as JSON. Rows of labels that are unseen are summed up apart."""
+    rows, listed, unseen = done.rows, done.listed, done.unseen
     result: dict[str, Any] = {
         **summarise(rows),
         "errors": sum(row.error is not None for row in rows),
@@ -39,20 +39,27 @@ def result_of(done: Evaluation, unseen: frozenset[str] | None = None) -> dict[st
             "sha256": listed.sha256,
             "format": listed.format,
             "mixing": listed.mixtures[0].rule.about,
+            "sample_rate": done.sample_rate,
         },
         "model": done.model,
         "model_signature": done.model_signature,
         "device": done.device,
         "precision": done.precision,
+        "windows": asdict(done.windows),
         "query": done.asking.query,
         "negative": done.asking.negative,
-        "as_published": {"aggregation": listed.aggregation, **summarise(rows, listed.aggregation)},
-        "classes": by_class(rows),
+        "as_published": {
+            "aggregation": listed.aggregation,
+            "asked_with_negative": listed.asked_with_negative,
+            **summarise(rows, listed.aggregation),
+        },
+        "classes": summary_of_classes(rows),
         "rows": [_rounded(row) for row in rows],
     }
     if unseen is not None:
         result["seen"] = summarise([row for row in rows if row.target_label not in unseen])
         result["unseen"] = summarise([row for row in rows if row.target_label in unseen])
+        result["unseen_not_in_list"] = sorted(unseen - {mixture.label for mixture in listed.mixtures})
     return result
 
 
@@ -67,13 +74,17 @@ def rows_as_csv(rows: Sequence[RowScores]) -> str:
 
 def tables_of(result: Mapping[str, Any], published: Sequence[str]) -> Group:
     """The result for people: all mixtures, parts of them, classes, and what could not be scored."""
-    listed, told = result["list"], result["as_published"]
+    listed, told, windows = result["list"], result["as_published"], result["windows"]
     parts = [("all mixtures", result)]
     if told["aggregation"] != "mean":
         parts.append((HOW[told["aggregation"]], told))
-    parts += [(name, result[name]) for name in ("seen", "unseen") if result.get(name, {}).get("n")]
+    parts += [(name, result[name]) for name in ("seen", "unseen") if name in result]
     shown: list[Any] = [
         Text(f"{listed['path']}: a list of the kind {listed['format']}, mixed {listed['mixing']}"),
+        Text(
+            f"separated in windows of {windows['seconds']:.4g} s every {windows['hop_seconds']:.4g} s, cross-faded"
+            + (f"; a clip has {windows['of_a_clip']}" if windows["of_a_clip"] else "")
+        ),
         _metrics(parts),
     ]
     classes = list(result["classes"].items())
@@ -92,6 +103,11 @@ def tables_of(result: Mapping[str, Any], published: Sequence[str]) -> Group:
     missing = [name for name in published if name not in result and name in BSS]
     if missing:
         shown.append(Text(f"the authors of this kind of list tell {', '.join(missing)}: add --bss"))
+    if told["asked_with_negative"] and not result["negative"]:
+        shown.append(Text("the authors of this kind of list ask with what is not wanted, too: add --negative"))
+    if strangers := result.get("unseen_not_in_list"):
+        named = ", ".join(strangers[:MOST_TOLD]) + (" ..." if strangers[MOST_TOLD:] else "")
+        shown.append(Text(f"labels of --unseen that no target of the list has ({len(strangers)}): {named}"))
     for name, what in (("unscored", "not scored"), ("error", "failed")):
         rows = [row for row in result["rows"] if row[name] is not None]
         shown += [Text(f"line {row['line']} {what}: {row[name]}") for row in rows[:MOST_TOLD]]

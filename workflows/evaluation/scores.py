@@ -23,7 +23,7 @@ def about(mixture: Mixture) -> dict[str, Any]:
         "row": mixture.row,
         "line": mixture.line,
         "caption": mixture.caption,
-        "target": mixture.target.path.name,
+        "target": mixture.target.text or mixture.target.path.name,
         "target_label": mixture.label,
     }
 
@@ -36,12 +36,16 @@ def failed(mixture: Mixture, error: Exception) -> RowScores:
 def score(
     mixture: Mixture, sounds: MixedSounds, stem: Audio, *, bss: bool, absent: str | None, answer: Audio | None
 ) -> RowScores:
-    """The row of a mixture whose stem [T] is given; `answer` [T] is the one of the `absent` query."""
+    """The row of a mixture whose stem [T] is given; `answer` [T] is the one of the `absent` query. Raises ValueError
+    for stems that are not finite."""
     told: dict[str, Any] = {**about(mixture), "absent_caption": absent}
     estimate, target, mixed, rest = map(_double, (stem, sounds.target, sounds.mixture, sounds.rest))
-    if answer is not None:
+    for name, sound in (("stem", stem), ("answer to the absent query", answer)):
+        if sound is not None and not np.isfinite(sound).all():
+            raise ValueError(f"the {name} holds what is no number; try --precision float32, or check the model")
+    if answer is not None and not _is_silent(sounds.mixture):  # below silence there is nothing
         told["absent_below_db"] = float(level_below(_double(answer), mixed))
-    if float(np.abs(sounds.target).max(initial=0.0)) < SILENT_PEAK:
+    if _is_silent(sounds.target):
         return RowScores(**told, unscored="the target is silent")
     own = float(si_sdr(estimate, target))
     told["snr_sdri_db"] = float(snr_sdr(estimate, target) - snr_sdr(mixed, target))
@@ -51,6 +55,10 @@ def score(
         told |= {"bss_sdr_db": float(scores.sdr), "bss_sdri_db": float(scores.sdr - bss_sdr(mixed, target))}
         told |= {"sir_db": float(scores.sir), "sar_db": float(scores.sar)}
     return RowScores(**told)
+
+
+def _is_silent(sound: Audio) -> bool:
+    return float(np.abs(sound).max(initial=0.0)) < SILENT_PEAK
 
 
 def _double(sound: Audio) -> torch.Tensor:

@@ -58,10 +58,13 @@ def read_sound(sound: Sound, rate: int) -> Audio:
 
 
 def read_mono(path: Path, rate: int) -> Audio:
-    """The file's channels averaged, float32 [T] at `rate`."""
+    """The file's channels averaged, float32 [T] at `rate`. Raises what soundfile does, and ValueError for a file
+    without samples, or with some that are no numbers."""
     sound, own = soundfile.read(path, dtype="float32", always_2d=True)
     if not len(sound):
         raise ValueError(f"{path} has no samples")
+    if not np.isfinite(sound).all():
+        raise ValueError(f"{path} holds samples that are no numbers; write it anew")
     mono: Audio = np.ascontiguousarray(sound.mean(axis=1), dtype=np.float32)
     return mono if own == rate else soxr.resample(mono, own, rate).astype(np.float32)
 

@@ -32,7 +32,7 @@ from workflows.evaluation.sounds import MixedSounds, mixed_sounds
 
 THREADS: Final = 2
 """Threads that read and score beside the network."""
-BROKEN: Final = (OSError, RuntimeError, ValueError)
+BROKEN: Final = (MemoryError, OSError, RuntimeError, ValueError)
 """What a row may raise: files that cannot be read, sounds that do not fit, memory that does not suffice."""
 
 
@@ -84,7 +84,10 @@ class ScoreMixtures:
         rows = {row.row: row for row in read if isinstance(row, RowScores)}
         ready = [row for row in read if isinstance(row, _Ready)]
         scoring = []
-        for row, condition in zip(ready, self._conditions(ready), strict=True):
+        for row, condition in zip(ready, self._conditions_or_errors(ready), strict=True):
+            if isinstance(condition, Exception):
+                rows[row.question.mixture.row] = failed(row.question.mixture, condition)
+                continue
             try:
                 stems = [self._separate(row.sounds, condition.select(torch.tensor([i]))) for i in range(len(condition))]
             except BROKEN as error:
@@ -120,6 +123,15 @@ class ScoreMixtures:
             return failed(question.mixture, error)
         absent = (Query(texts=[question.absent]),) if question.absent else ()
         return _Ready(question, sounds, (query, *absent))
+
+    def _conditions_or_errors(self, ready: Sequence[_Ready]) -> list[Condition | Exception]:
+        """The condition of every row, or why it has none: where all together cannot be embedded, row by row."""
+        try:
+            return list(self._conditions(ready))
+        except BROKEN as error:
+            if len(ready) == 1:
+                return [error]
+        return [each for row in ready for each in self._conditions_or_errors([row])]
 
     @torch.inference_mode()
     def _conditions(self, ready: Sequence[_Ready]) -> list[Condition]:

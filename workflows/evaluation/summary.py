@@ -50,12 +50,6 @@ def of_classes(classes: Sequence[Sequence[float]], aggregation: Aggregation, *, 
     return _estimate([np.asarray(values, np.float64) for values in classes], statistic, seed)
 
 
-def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the mean, by resampling the rows."""
-    estimate = mean_of(values, seed=seed)
-    return estimate.low, estimate.high
-
-
 def _estimate(groups: Sequence[Floats], statistic: Statistic, seed: int) -> Estimate:
     """The mean over groups of a statistic, and what it is of resampled groups."""
     generator = np.random.default_rng(seed)
@@ -94,7 +88,7 @@ def summarise(rows: Sequence[RowScores], aggregation: Aggregation = "mean") -> d
     return summary
 
 
-def by_class(rows: Sequence[RowScores]) -> dict[str, dict[str, Any]]:
+def summary_of_classes(rows: Sequence[RowScores]) -> dict[str, dict[str, Any]]:
     """The summary of every class of targets, by name; nothing where the list tells no classes."""
     groups: dict[str, list[RowScores]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflows.evaluation.mixtures import ListError
+from workflows.evaluation.mixtures import ListError, Sound
 
 
 class RowError(ValueError):
@@ -17,17 +17,22 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """The fields of one line by their columns."""
+    """The fields of one line by their columns, without white space around them."""
 
     line: int
     fields: Mapping[str, str]
 
     def text(self, column: str) -> str:
         """What stands in a column. Raises RowError where nothing does."""
-        value = self.fields[column].strip()
+        value = self.fields[column]
         if not value:
             raise RowError(f"{column} is empty")
         return value
+
+    def sound(self, column: str, root: Path) -> Sound:
+        """The file that a column names, below `root`. Raises RowError."""
+        name = self.text(column)
+        return Sound(root / name, column, text=name)
 
     def number(self, column: str) -> float:
         """The number in a column. Raises RowError."""
@@ -52,7 +57,7 @@ class ListTable:
 
 def read_table(path: Path, *, columns: tuple[str, ...] | None = None) -> ListTable:
     """The table in a file, whose first line is its header, or that has `columns` and none. Raises ListError."""
-    lines = [(number, fields) for number, fields in _lines(path) if any(field.strip() for field in fields)]
+    lines = [(number, fields) for number, fields in lines_of(path) if any(field.strip() for field in fields)]
     if columns is None:
         if not lines:
             raise ListError(f"{path} has no rows")
@@ -62,19 +67,21 @@ def read_table(path: Path, *, columns: tuple[str, ...] | None = None) -> ListTab
     rows, problems = [], []
     for number, fields in lines:
         if len(fields) == len(columns):
-            rows.append(Row(number, dict(zip(columns, fields, strict=True))))
+            stripped = [field.strip() for field in fields]
+            rows.append(Row(number, dict(zip(columns, stripped, strict=True))))
         else:
             problems.append(f"line {number}: {len(fields)} fields, expected {len(columns)}: {', '.join(columns)}")
     return ListTable(path, columns, tuple(rows), tuple(problems))
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Every record with the number of its last line. Raises ListError for what is no text."""
+def lines_of(path: Path, *, trim: bool = True) -> list[tuple[int, list[str]]]:
+    """Every record with the number of its last line; with `trim`, without spaces after a comma. Raises ListError for
+    what is no text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ListError(f"{path} is no UTF-8 text ({error}); give a CSV") from None
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=trim)
     try:
         return [(reader.line_num, fields) for fields in reader]
     except csv.Error as error:

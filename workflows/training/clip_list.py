@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from operators.manifest_rows import manifest_rows
@@ -152,9 +152,3 @@ def _wordings(entries: Mapping[str, Any], path: str) -> Iterator[tuple[str, list
             yield label, [entry["caption"], *entry["paraphrases"]]
         except (KeyError, TypeError):
             raise TrainingDataError(f"{path}, {label}: expected caption and paraphrases, got {entry!r:.80}") from None
-
-
-def held_out_labels(file: Path) -> frozenset[str]:
-    """The labels of a file, one a line."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return frozenset(line.strip() for line in lines if line.strip())

@@ -24,7 +24,11 @@ def result(gain_db: float, spread_db: float = 0.3) -> dict[str, Any]:
         {"row": at, "caption": "a sound", "target": f"{at}.wav", "snr_sdri_db": hard[at] + gain_db + noise[at]}
         for at in range(COUNT)
     ]
-    return {"list": {"path": "list.csv", "sha256": "ab", "mixing": "at 0 dB"}, "model": "mini", "rows": rows}
+    return {
+        "list": {"path": "list.csv", "sha256": "ab", "mixing": "at 0 dB", "sample_rate": 16_000},
+        "model": "mini",
+        "rows": rows,
+    }
 
 
 def written(folder: Path, name: str, content: object) -> Path:
@@ -56,12 +60,26 @@ def test_mixtures_that_one_side_did_not_score_are_left_out_and_counted(tmp_path:
     assert (metric["snr_sdri_db"]["n"], metric["snr_sdri_db"]["left_out"]) == (COUNT - 1, 1)
 
 
+def test_absent_levels_are_compared_only_where_the_same_was_asked_for(tmp_path: Path) -> None:
+    one, other = result(0.0), result(0.5)
+    for content, last in ((one, "rain"), (other, "a bell")):
+        for each in content["rows"]:
+            each |= {"absent_caption": "rain", "absent_below_db": 20.0}
+        content["rows"][-1]["absent_caption"] = last
+    told = compare(written(tmp_path, "a.json", one), written(tmp_path, "b.json", other))["metrics"]
+    assert (told["absent_below_db"]["n"], told["snr_sdri_db"]["n"]) == (COUNT - 1, COUNT)
+
+
 def other_list(content: dict[str, Any]) -> None:
     content["list"]["sha256"] = "cd"
 
 
 def otherwise_mixed(content: dict[str, Any]) -> None:
     content["list"]["mixing"] = "ready-made"
+
+
+def at_another_rate(content: dict[str, Any]) -> None:
+    content["list"]["sample_rate"] = 32_000
 
 
 def fewer_rows(content: dict[str, Any]) -> None:
@@ -78,6 +96,7 @@ def other_metric(content: dict[str, Any]) -> None:
     [
         (other_list, "of different lists: sha256 is ab"),
         (otherwise_mixed, "of different lists: mixing is at 0 dB of list.csv, and ready-made"),
+        (at_another_rate, "sample_rate is 16000 .* and 32000 .* by models of one rate"),
         (fewer_rows, "has 60 mixtures, .* has 5, not the same ones"),
         (other_metric, "no metric in common"),
     ],
@@ -96,6 +115,7 @@ def test_what_is_no_result_is_refused_with_what_makes_one(tmp_path: Path) -> Non
         (tmp_path / "gone.json", "no result at"),
         (tmp_path / "text.json", "is no JSON"),
         (written(tmp_path, "old.json", {"n": 1, "rows": []}), "no result of this version"),
+        (written(tmp_path, "older.json", {"list": {"sha256": "ab"}, "rows": []}), "no result of this version"),
     ):
         with pytest.raises(ListError, match=said):
             compare(good, path)

@@ -9,8 +9,9 @@ import pytest
 
 from workflows.evaluation.audiosep_list import AUDIOSEP_READY, AUDIOSEP_RULE
 from workflows.evaluation.formats import CLAPSEP_RULE, DCASE_RULE, FORMATS
-from workflows.evaluation.lists import read_list
+from workflows.evaluation.lists import check_labels, read_list
 from workflows.evaluation.mixtures import ListError, MixtureList
+from workflows.evaluation.scores import about
 
 
 def listed(root: Path, text: str, files: Sequence[str], name: str = "list.csv") -> MixtureList:
@@ -162,3 +163,30 @@ def test_the_first_problems_are_told_and_the_others_counted(tmp_path: Path) -> N
 def test_a_list_without_rows_is_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ListError, match=said):
         listed(tmp_path, text, [])
+
+
+def test_labels_have_no_spaces_around_them_and_targets_are_told_as_the_list_has_them(tmp_path: Path) -> None:
+    text = "target_path,noise_path,snr_db,caption,target_label\nin/a.wav,b.wav,0,a bell,bell \n"
+    (mixture,) = listed(tmp_path, text, ["in/a.wav", "b.wav"]).mixtures
+    assert (mixture.label, mixture.target.text, about(mixture)["target"]) == ("bell", "in/a.wav", "in/a.wav")
+
+
+def test_only_clapsep_is_asked_with_negatives_by_its_authors() -> None:
+    assert [known.name for known in FORMATS if known.asked_with_negative] == ["CLAPSep"]
+
+
+def test_what_is_no_utf_8_is_told_of_the_list_and_of_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_bytes("x.wav,caf\xe9\n".encode("latin-1"))
+    with pytest.raises(ListError, match=r"test\.csv is no UTF-8 text"):
+        listed(tmp_path, "x.wav,y.wav\n", ["x.wav", "y.wav"])
+    (tmp_path / "latin.csv").write_bytes("caf\xe9.wav,y.wav\n".encode("latin-1"))
+    with pytest.raises(ListError, match=r"latin\.csv is no UTF-8 text"):
+        read_list(tmp_path / "latin.csv", tmp_path)
+
+
+def test_labels_that_no_target_has_are_refused_with_those_there_are(tmp_path: Path) -> None:
+    text = "target_path,noise_path,snr_db,caption,target_label\na.wav,b.wav,0,a bell,church bell\n"
+    found = listed(tmp_path, text, ["a.wav", "b.wav"])
+    check_labels(frozenset({"church bell", "dog"}), found)
+    with pytest.raises(ListError, match=r"--unseen names 'bell', 'church', .* its classes are church bell; one label"):
+        check_labels(frozenset({"church", "bell"}), found)

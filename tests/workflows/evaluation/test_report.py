@@ -6,12 +6,14 @@ import csv
 import importlib.util
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from workflows.evaluate import Evaluation
+from workflows.evaluate import Evaluation, Windows
+from workflows.evaluation import chart
 from workflows.evaluation.chart import ChartError, check_chart, draw_chart
 from workflows.evaluation.formats import CLAPSEP_RULE
 from workflows.evaluation.mixtures import Mixture, MixtureList, Sound
@@ -32,11 +34,12 @@ def row(place: int, label: str, value: float | None, error: str | None = None) -
 @pytest.fixture
 def done() -> Evaluation:
     rows = [row(0, "dog", 3.00004), row(1, "dog", 5.0), row(2, "bell", 10.0), row(3, "bell", None, "OSError: gone")]
-    mixture = Mixture(0, 2, Sound(Path("0.wav"), "source_file"), (), CLAPSEP_RULE, "a dog")
+    mixture = Mixture(0, 2, Sound(Path("0.wav"), "source_file"), (), CLAPSEP_RULE, "a dog", label="bell")
     listed = MixtureList(
-        Path("/lists/esc.csv"), "ab" * 32, "CLAPSep", (mixture,), "class_means", ("bss_sdri_db", "si_sdri_db")
-    )
-    return Evaluation(rows, listed, Asking(), "mini", "mini-1", "cpu", "float32")
+        Path("/lists/esc.csv"), "ab" * 32, "CLAPSep", (mixture,), "class_means", ("bss_sdri_db", "si_sdri_db"),
+        asked_with_negative=True,
+    )  # fmt: skip
+    return Evaluation(rows, listed, Asking(), "mini", "mini-1", "cpu", "float32", 32_000, Windows(10.0, 8.0, 2))
 
 
 def told(shown: object) -> str:
@@ -53,6 +56,7 @@ def test_a_result_says_how_it_was_mixed_asked_and_computed(done: Evaluation) -> 
     assert result["as_published"]["snr_sdri_db"] == 7.0  # dogs 4, bells 10
     assert result["list"] == {
         "path": "/lists/esc.csv", "sha256": "ab" * 32, "format": "CLAPSep", "mixing": CLAPSEP_RULE.about,
+        "sample_rate": 32_000,
     }  # fmt: skip
     assert (result["query"], result["negative"], result["device"], result["precision"]) == (
         "text", False, "cpu", "float32",
@@ -70,9 +74,11 @@ def test_no_metric_is_called_sdr_alone(done: Evaluation) -> None:
 
 
 def test_labels_that_were_never_trained_on_are_summed_up_apart(done: Evaluation) -> None:
-    result = result_of(done, frozenset({"bell"}))
+    result = result_of(replace(done, unseen=frozenset({"bell", "car horn"})))
     assert (result["seen"]["n"], result["seen"]["snr_sdri_db"]) == (2, 4.0)
     assert (result["unseen"]["n"], result["unseen"]["snr_sdri_db"]) == (1, 10.0)
+    assert result["unseen_not_in_list"] == ["car horn"]
+    assert "labels of --unseen that no target of the list has (1): car horn" in told(tables_of(result, ()))
 
 
 def test_rows_are_lines_of_a_csv(done: Evaluation) -> None:
@@ -82,9 +88,11 @@ def test_rows_are_lines_of_a_csv(done: Evaluation) -> None:
 
 
 def test_tables_tell_classes_failures_and_what_the_authors_of_the_list_tell(done: Evaluation) -> None:
-    shown = told(tables_of(result_of(done, frozenset({"bell"})), done.listed.published))
+    shown = told(tables_of(result_of(replace(done, unseen=frozenset({"bell"}))), done.listed.published))
     for sentence in (
         "a list of the kind CLAPSep",
+        "separated in windows of 10 s every 8 s, cross-faded; a clip has 2",
+        "the authors of this kind of list ask with what is not wanted, too: add --negative",
         "mean of class means (3)",
         "unseen (1)",
         "line 5 failed: OSError: gone",
@@ -118,11 +126,36 @@ def test_a_picture_of_another_kind_is_refused() -> None:
         check_chart(Path("a.jpeg2000"))
 
 
+def test_a_summary_of_unseen_labels_is_shown_even_when_no_row_has_one(done: Evaluation) -> None:
+    shown = told(tables_of(result_of(replace(done, rows=done.rows[:2], unseen=frozenset({"bell"}))), ()))
+    assert "unseen (0)" in shown
+
+
+def test_a_picture_may_end_in_capitals() -> None:
+    pytest.importorskip("matplotlib")
+    check_chart(Path("a.PNG"))
+
+
+def test_of_very_many_classes_the_worst_and_the_best_are_drawn(
+    done: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(chart, "MOST_BARS", 6)
+    rows = [row(place, f"class-{place}", float(place)) for place in range(10)]
+    draw_chart(result_of(replace(done, rows=rows)), tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text()
+    assert drawn.count("<!-- class-") == 6
+    assert "<!-- class-0 (1) -->" in drawn
+    assert "<!-- class-9 (1) -->" in drawn
+    assert "4 classes between them left out" in drawn
+
+
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="the extra train brings matplotlib")
 def test_a_picture_has_a_bar_for_every_class_and_one_for_all(done: Evaluation, tmp_path: Path) -> None:
     check_chart(tmp_path / "a.png")
     draw_chart(result_of(done), tmp_path / "a.svg")
     draw_chart(result_of(done), tmp_path / "a.png")
+    draw_chart(result_of(done), tmp_path / "b.PNG")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "a.svg").read_text().count("<!-- ") >= 3  # each text is there as a comment
     for name in ("dog (2)", "bell (1)", "all mixtures (3)"):
@@ -131,6 +164,6 @@ def test_a_picture_has_a_bar_for_every_class_and_one_for_all(done: Evaluation, t
 
 def test_a_result_without_a_score_has_no_picture(done: Evaluation, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    nothing = Evaluation(done.rows[3:], done.listed, done.asking, "mini", "mini-1", "cpu", "float32")
+    nothing = replace(done, rows=done.rows[3:])
     with pytest.raises(ChartError, match="no mixture was scored"):
         draw_chart(result_of(nothing), tmp_path / "a.png")

@@ -90,6 +90,9 @@ def test_a_file_that_is_cut_off_or_empty_is_named(tmp_path: Path) -> None:
     asked.target.path.write_bytes(b"RIFF")
     with pytest.raises(ValueError, match=r"target.wav \(target\) cannot be read"):
         mixed_sounds(asked, RATE)
+    soundfile.write(asked.target.path, np.full(9, np.nan), RATE, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"target.wav holds samples that are no numbers"):
+        mixed_sounds(asked, RATE)
     soundfile.write(asked.target.path, np.zeros(0), RATE)
     with pytest.raises(ValueError, match=r"target.wav has no samples"):
         mixed_sounds(asked, RATE)

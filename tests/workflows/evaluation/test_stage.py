@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ import soundfile
 import torch
 from small_model import RATE, lively, save_small
 
+from model.conditions import Query, condition_of
 from model.metrics import bss_eval, si_sdr, snr_sdr
+from model.separator import Condition
 from operators.attempts import MAX_LOST_WORKERS, AttemptLedger
+from workflows.evaluation import stage as stage_module
 from workflows.evaluation.lists import read_list
 from workflows.evaluation.questions import Asking, Question, questions_of
 from workflows.evaluation.rows import RowScores, from_table
 from workflows.evaluation.scores import score
-from workflows.evaluation.sounds import mixed_sounds
+from workflows.evaluation.sounds import MixedSounds, mixed_sounds
 from workflows.evaluation.stage import ScoreMixtures
 
 LIST = (
@@ -111,6 +115,41 @@ def test_an_absent_query_is_answered_apart_and_leaves_the_scores_alone(root: Pat
     assert with_absent.absent_below_db > 0.0
     assert plain.absent_below_db is None
     assert plain.si_sdr_db == pytest.approx(with_absent.si_sdr_db, abs=1e-4)
+
+
+def test_a_query_that_cannot_be_embedded_costs_its_row_and_no_other(
+    root: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embedded(queries: Sequence[Query], *towers: object) -> Condition:
+        if any("another sound" in query.texts for query in queries):
+            raise MemoryError("too much for this machine")
+        return condition_of(queries, *towers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage_module, "condition_of", embedded)
+    rows = scored(checkpoint, asked(root), [0, 1, 2])
+    assert [row.error for row in rows] == [None, "MemoryError: too much for this machine", None]
+    assert rows[2].si_sdr_db is not None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_has_no_score(root: Path, bad: float) -> None:
+    mixture = asked(root)[1].mixture
+    sounds = mixed_sounds(mixture, RATE)
+    good, broken = sounds.target, sounds.target.copy()
+    broken[7] = bad
+    with pytest.raises(ValueError, match="the stem holds what is no number"):
+        score(mixture, sounds, broken, bss=False, absent=None, answer=None)
+    with pytest.raises(ValueError, match="the answer to the absent query holds"):
+        score(mixture, sounds, good, bss=False, absent="rain", answer=broken)
+
+
+def test_a_mixture_that_is_silent_says_nothing_of_what_is_absent(root: Path) -> None:
+    mixture = asked(root)[3].mixture
+    silence = np.zeros(100, np.float32)
+    row = score(
+        mixture, MixedSounds(silence, silence, silence, RATE), silence, bss=False, absent="rain", answer=silence
+    )
+    assert (row.absent_below_db, row.unscored) == (None, "the target is silent")
 
 
 def test_scores_are_those_of_the_metrics(root: Path) -> None:

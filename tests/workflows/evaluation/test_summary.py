@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workflows.evaluation.rows import RowScores, as_table, from_table
-from workflows.evaluation.summary import bootstrap_interval, by_class, mean_of, of_classes, summarise
+from workflows.evaluation.summary import mean_of, of_classes, summarise, summary_of_classes
 
 
 def row(place: int, label: str, value: float | None, absent: float | None = None) -> RowScores:
@@ -17,11 +17,12 @@ ROWS = [row(0, "dog", 1.0), row(1, "dog", 2.0), row(2, "dog", 9.0), row(3, "bell
 
 
 def test_the_interval_of_equal_values_is_a_point_and_shrinks_with_their_number() -> None:
-    assert bootstrap_interval([2.0] * 5) == (2.0, 2.0)
+    point = mean_of([2.0] * 5)
+    assert (point.low, point.high) == (2.0, 2.0)
     values = np.random.default_rng(0).normal(3.0, 1.0, 400)
-    few, many = bootstrap_interval(list(values[:25])), bootstrap_interval(list(values))
-    assert many[1] - many[0] < (few[1] - few[0]) / 2
-    assert many[0] < 3.0 < many[1]
+    few, many = mean_of(list(values[:25])), mean_of(list(values))
+    assert many.high - many.low < (few.high - few.low) / 2
+    assert many.low < 3.0 < many.high
 
 
 def test_an_interval_holds_the_true_mean_about_19_times_in_20() -> None:
@@ -53,7 +54,7 @@ def test_rows_that_were_not_scored_count_for_nothing() -> None:
 
 
 def test_every_class_has_a_summary_of_its_own_and_rows_without_one_have_none() -> None:
-    classes = by_class([*ROWS, row(5, "", 100.0)])
+    classes = summary_of_classes([*ROWS, row(5, "", 100.0)])
     assert {label: part["snr_sdri_db"] for label, part in classes.items()} == {"bell": 6.0, "dog": 4.0}
 
 

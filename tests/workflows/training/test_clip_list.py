@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from operators.manifest_rows import ManifestError
-from workflows.training.clip_list import ClipRow, ClipRules, TrainingDataError, held_out_labels, list_clips
+from workflows.training.clip_list import ClipRow, ClipRules, TrainingDataError, list_clips
 
 ALL = ClipRules()
 ROWS = [
@@ -146,8 +146,3 @@ def test_what_is_neither_folder_nor_table_is_named(tmp_path: Path, name: str) ->
 def test_an_empty_folder_is_said_to_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match=r"no clip to train on in .*none was found"):
         list_clips([str(tmp_path)], ALL)
-
-
-def test_labels_that_are_held_out_stand_one_a_line(tmp_path: Path) -> None:
-    (tmp_path / "held.txt").write_text("dog\nsea_waves\n\n")
-    assert held_out_labels(tmp_path / "held.txt") == {"dog", "sea_waves"}
