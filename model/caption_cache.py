@@ -22,6 +22,8 @@ from model.towers_signature import towers_signature
 from model.weights_file import CheckpointError, read_header, read_tensors, write_weights
 
 KIND: Final = "captions"
+HEADER: Final = frozenset({"key", "vectors", "towers", "template", "count"})
+"""What a cache says of itself; `vectors` is their hash."""
 PLAIN: Final = "{}"
 """The template of a caption as it is. Another one: "the sound of {}"."""
 BATCH: Final = 64
@@ -51,7 +53,7 @@ class CaptionCache:
 
     @property
     def key(self) -> str:
-        """Hash of captions, towers and template: same key, same cache."""
+        """Hash of captions, towers and template: what a cache is made of. The file has a hash of the vectors, too."""
         return key_of(self.captions, self.towers, self.template)
 
     @classmethod
@@ -103,9 +105,16 @@ class CaptionCache:
                 f"meet; {AGAIN} and the model that is trained"
             )
         tensors = read_tensors(path, ["captions", "vectors"])
-        captions = tuple(bytes(tensors["captions"].numpy()).decode().split("\n"))
+        try:
+            captions = tuple(bytes(tensors["captions"].numpy()).decode().split("\n"))
+        except (TypeError, UnicodeDecodeError) as error:
+            raise CaptionCacheError(f"{path} holds captions that are no text ({error}); {AGAIN}") from error
         cache = cls(captions, tensors["vectors"].float(), signature, template)
-        if cache.key != header["key"] or cache.vectors.shape != (len(captions), towers.width):
+        if (
+            cache.key != header["key"]
+            or cache.vectors.shape != (len(captions), towers.width)
+            or _digest(tensors["vectors"]) != header["vectors"]
+        ):
             raise CaptionCacheError(f"{path} does not hold what it says; {AGAIN}")
         return cache
 
@@ -113,7 +122,14 @@ class CaptionCache:
         """Write the cache to a file, in one go: whoever stops it leaves nothing, or the file that was there."""
         text = "\n".join(self.captions).encode()
         tensors = {"captions": torch.frombuffer(bytearray(text), dtype=torch.uint8), "vectors": self.vectors.half()}
-        header = {"kind": KIND, "key": self.key, "towers": self.towers, "template": self.template, "count": len(self)}
+        header = {
+            "kind": KIND,
+            "key": self.key,
+            "vectors": _digest(tensors["vectors"]),
+            "towers": self.towers,
+            "template": self.template,
+            "count": len(self),
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
@@ -140,7 +156,7 @@ def check_template(template: str) -> None:
 
 
 def cache_header(path: Path) -> dict[str, Any]:
-    """What a cache says of itself: key, towers, template, count. Raises as `CaptionCache.open` does."""
+    """What a cache says of itself: everything in HEADER. Raises as `CaptionCache.open` does."""
     if not path.is_file():
         raise FileNotFoundError(f"no caption cache at {path}; {AGAIN.replace(' anew', '')}")
     try:
@@ -149,4 +165,10 @@ def cache_header(path: Path) -> dict[str, Any]:
         raise CaptionCacheError(f"{path} is no caption cache, or not a whole one; {AGAIN}") from error
     if header.get("kind") != KIND or set(shapes) != {"captions", "vectors"}:
         raise CaptionCacheError(f"{path} is not a caption cache; {AGAIN} under another name")
+    if missing := HEADER - set(header):
+        raise CaptionCacheError(f"{path} does not say its {', '.join(sorted(missing))}: of another version; {AGAIN}")
     return header
+
+
+def _digest(vectors: Tensor) -> str:
+    return hashlib.sha256(vectors.contiguous().flatten().view(torch.uint8).numpy().data).hexdigest()

@@ -25,6 +25,7 @@ from model.conditional_unet import ConditionalUNet, ConditionalUNetConfig
 from model.digest import sha256_of
 from model.gated import GatedSeparator
 from model.laion_towers import LaionClap, LaionClapConfig, text_shapes
+from model.registry import find_checkpoint
 from model.separator import MaskNetwork, Separator
 from model.towers import Towers
 from model.weights_file import (
@@ -78,6 +79,27 @@ class Model:
     """The towers of the network that tells presence, where that is another one."""
 
 
+def check_savable(network: MaskNetwork, clap: Towers, gate: str | None = None) -> None:
+    """Raise ValueError for a network that could be saved with these towers and this gate, but not be used again.
+
+    That is one without its gate, or with a gate that does not hear the whole of its windows; one of vectors of another
+    width than the towers make; one that reads words one by one. `gate`: name or path; it is loaded, and raises as
+    `load_checkpoint` does. Weights do not matter: worth asking before a training begins.
+    """
+    kind, width = _kind_of(network), _settings(network)["embedding"]
+    _kind(clap, TOWERS)
+    if gate is None and not isinstance(network, Separator):
+        raise ValueError(f"a {kind} cannot tell where a query sounds; name a gate that can, such as mini")
+    if width != clap.width:
+        raise ValueError(
+            f"the network reads vectors of width {width}, but these towers make {clap.width}; give the "
+            "towers it was trained with"
+        )
+    _refuse_words(network)
+    if gate is not None:
+        GatedSeparator(network, load_checkpoint(find_checkpoint(gate)).separator)
+
+
 def save_checkpoint(
     path: Path,
     *,
@@ -90,18 +112,11 @@ def save_checkpoint(
     """Write a network and the towers it was trained with to one file. Same weights and provenance, same bytes.
 
     `gate`: name or path of the model that tells presence, which a network that cannot needs; `calibration`: None for
-    that of the gate. Raises ValueError for a network without its gate, with adapters that are not merged, or for
-    vectors of another width than the towers make.
+    that of the gate. Raises what `check_savable` does, and ValueError for adapters that are not merged.
     """
-    network, towers = _kind(separator, {kind: of for kind, (of, _) in NETWORKS.items()}), _kind(clap, TOWERS)
-    if gate is None and not isinstance(separator, Separator):
-        raise ValueError(f"a {network} cannot tell where a query sounds; name a gate that can, such as mini")
+    check_savable(separator, clap, gate)
+    network, towers = _kind_of(separator), _kind(clap, TOWERS)
     settings = _settings(separator)
-    if settings["embedding"] != clap.width:
-        raise ValueError(
-            f"the network reads vectors of width {settings['embedding']}, but these towers make {clap.width}; give the "
-            "towers it was trained with"
-        )
     header: dict[str, Any] = {
         "network": network,
         "separator": settings,
@@ -167,13 +182,12 @@ def _load(
     separator = build(_config(config, header["separator"]))
     clap, besides = _towers(path, header.get("towers", USUAL_TOWERS[network]), header["clap"], shapes)
     refuse_others(path, shapes, {**besides, **shapes_of(separator=separator, clap=clap)})
+    try:
+        _refuse_words(separator)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     fill(separator, path, "separator.")
     fill(clap, path, "clap.")
-    if isinstance(separator, ConditionalUNet) and separator.config.token_width != separator.config.embedding:
-        raise CheckpointError(
-            f"{path} holds a network that reads a query word by word (tokens of width {separator.config.token_width}), "
-            f"and queries are whole vectors here; train one with token_width = {separator.config.embedding}"
-        )
     separator.eval()
     if isinstance(separator, CompactCLAPSep):
         separator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -189,9 +203,13 @@ def _load(
         )
     assert gate is not None
     listener = gate(header["gate"])
+    try:
+        gated = GatedSeparator(separator, listener.separator)
+    except ValueError as error:
+        raise CheckpointError(f"{path} does not go with its gate {header['gate']}: {error}") from error
     return Model(
         name=name,
-        separator=GatedSeparator(separator, listener.separator).eval(),
+        separator=gated.eval(),
         clap=clap.eval(),
         calibration=listener.calibration if calibration is None else Calibration(**calibration),
         provenance={**provenance, "gate": listener.signature},
@@ -227,6 +245,18 @@ def _tensors(prefix: str, module: nn.Module, *, halved: bool) -> dict[str, Tenso
 
 def _settings(module: Any) -> dict[str, Any]:
     return asdict(module.config)
+
+
+def _refuse_words(network: MaskNetwork) -> None:
+    if isinstance(network, ConditionalUNet) and network.config.token_width != network.config.embedding:
+        raise ValueError(
+            f"the network reads a query word by word (tokens of width {network.config.token_width}), and queries are "
+            f"whole vectors here; train one with token_width = {network.config.embedding}"
+        )
+
+
+def _kind_of(network: MaskNetwork) -> str:
+    return _kind(network, {kind: of for kind, (of, _) in NETWORKS.items()})
 
 
 def _kind(module: nn.Module, kinds: Mapping[str, type]) -> str:

@@ -5,9 +5,9 @@ Two different things are called SDR in this field, so they never share a name he
 - `snr_sdr`: 10 log10(|s|^2 / |s - e|^2), what AudioSep and DCASE 2024 task 9 call SDR;
 - `bss_sdr`: BSS-eval version 3 with a 512-tap allowed distortion filter, what CLAPSep and BiModal call SDR.
 
-Every value lies in [-LIMIT_DB, LIMIT_DB], never NaN: a perfect estimate has LIMIT_DB (`bss_*` a little less where the
-spectrum has holes), a silent reference gives -LIMIT_DB whatever the estimate. A silent estimate of a sound has an
-`snr_sdr` of 0 dB and -LIMIT_DB in all others.
+Of finite sounds every value lies in [-LIMIT_DB, LIMIT_DB], never NaN: a perfect estimate has LIMIT_DB (`bss_*` a
+little less where the spectrum has holes), a silent reference gives -LIMIT_DB whatever the estimate. A silent estimate
+of a sound has an `snr_sdr` of 0 dB and -LIMIT_DB in all others.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def snr_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Scale-invariant SDR (Le Roux et al. 2019), means removed.
+    """Scale-invariant SDR (Le Roux et al. 2019). Means stay in, as in AudioSep and in torchmetrics' default.
 
     >>> s = torch.sin(torch.arange(1000.0)); bool(si_sdr(3 * s, s) > 60)
     True
     """
-    estimate, reference = _centred(estimate.double()), _centred(reference.double())
+    estimate, reference = estimate.double(), reference.double()
     share = (estimate * reference).sum(-1) / _energy(reference).clamp_min(SMALLEST)
     target = share[..., None] * reference
     ratio = _decibels(_energy(target), _energy(estimate - target))
@@ -124,10 +124,6 @@ def _decibels(signal: Tensor, rest: Tensor) -> Tensor:
 
 def _energy(sound: Tensor) -> Tensor:
     return sound.double().square().sum(-1)
-
-
-def _centred(sound: Tensor) -> Tensor:
-    return sound - sound.mean(-1, keepdim=True)
 
 
 def _unit(sound: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.captions.caption_file import read_captions, write_captions, write_whole
+from workflows.writable import check_writable
 
 if TYPE_CHECKING:  # torch takes seconds, and most of this needs none of it
     from rich.console import Console
@@ -72,6 +73,7 @@ def cache_captions(
     from workflows.device import device_here
 
     check_template(template)
+    check_writable(to, "--to")
     captions = read_captions(captions_path, column)
     there = cache_header(to) if to.exists() else None
     towers = load_model(model_name).clap.to(device_here(device))

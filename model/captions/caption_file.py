@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -61,12 +62,15 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _of_csv(path: Path, text: str, column: str) -> Iterator[str]:
-    reader = csv.DictReader(text.splitlines(keepends=True))
-    columns = reader.fieldnames or []
-    if column not in columns:
-        raise CaptionFileError(f"{path} has no column {column!r}; its columns are {', '.join(columns) or 'none'}")
-    for row in reader:
-        yield row[column] or ""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        columns = reader.fieldnames or []
+        if column not in columns:
+            raise CaptionFileError(f"{path} has no column {column!r}; its columns are {', '.join(columns) or 'none'}")
+        for row in reader:
+            yield row[column] or ""
+    except csv.Error as error:
+        raise CaptionFileError(f"{path}, line {reader.line_num}: no CSV ({error})") from error
 
 
 def _of_json_lines(path: Path, text: str, column: str) -> Iterator[str]:

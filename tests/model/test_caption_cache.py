@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from small_model import EMBEDDING, save_small, small_clap
 
@@ -121,6 +123,47 @@ def test_a_cache_whose_captions_were_changed_is_refused(clap: Clap, tmp_path: Pa
     CaptionCache.embed(CAPTIONS, clap).save(path)
     path.write_bytes(path.read_bytes().replace(b"a bell rings", b"a bull rings"))
     with pytest.raises(CaptionCacheError, match="does not hold what it says"):
+        CaptionCache.open(path, clap)
+
+
+def changed(path: Path, **told: object) -> None:
+    """Write a cache anew with another header, or (as `captions`) other bytes; None leaves an entry out."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        header = json.loads(file.metadata()["soundquarry"])
+    for name, value in told.items():
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+        elif value is None:
+            del header[name]
+        else:
+            header[name] = value
+    save_file(tensors, path, metadata={"soundquarry": json.dumps(header)})
+
+
+def test_a_cache_whose_vectors_were_changed_is_refused(clap: Clap, tmp_path: Path) -> None:
+    path = tmp_path / "captions.safetensors"
+    cache = CaptionCache.embed(CAPTIONS, clap)
+    cache.save(path)
+    changed(path, vectors=cache.vectors.half().flip(0))
+    with pytest.raises(CaptionCacheError, match="does not hold what it says"):
+        CaptionCache.open(path, clap)
+
+
+@pytest.mark.parametrize("name", ["key", "vectors", "towers", "template", "count"])
+def test_a_cache_that_does_not_say_what_it_is_is_refused(clap: Clap, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "captions.safetensors"
+    CaptionCache.embed(CAPTIONS, clap).save(path)
+    changed(path, **{name: None})
+    with pytest.raises(CaptionCacheError, match=f"does not say its {name}: of another version; make it anew"):
+        CaptionCache.open(path, clap)
+
+
+def test_captions_that_are_no_text_are_refused(clap: Clap, tmp_path: Path) -> None:
+    path = tmp_path / "captions.safetensors"
+    CaptionCache.embed(CAPTIONS, clap).save(path)
+    changed(path, captions=torch.full((9,), 255, dtype=torch.uint8))
+    with pytest.raises(CaptionCacheError, match="holds captions that are no text"):
         CaptionCache.open(path, clap)
 
 

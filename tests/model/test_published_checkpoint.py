@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from model.checkpoint import Calibration, Model, load_checkpoint, save_checkpoin
 from model.clapsep import CLAPSep
 from model.gated import GatedSeparator
 from model.laion_towers import LaionClap
-from model.registry import load_model
+from model.registry import find_checkpoint, load_model
 from model.separator import Condition
 from model.weights_file import CheckpointError, read_tensors
 
@@ -245,8 +246,11 @@ def test_without_a_way_to_its_gate_it_cannot_be_used(path: Path) -> None:
 
 
 def test_a_gate_that_is_not_here_or_hears_other_windows_is_told(tmp_path: Path) -> None:
-    lost = save_small_published(tmp_path / "lost.safetensors", gate="gone")
-    with pytest.raises(FileNotFoundError, match=r"no model 'gone'"):
+    gate = tmp_path / "gone.safetensors"
+    shutil.copy(find_checkpoint("mini"), gate)
+    lost = save_small_published(tmp_path / "lost.safetensors", gate=str(gate))
+    gate.unlink()
+    with pytest.raises(FileNotFoundError, match=r"no model '.*gone\.safetensors'"):
         load_checkpoint(lost, gate=load_model)
     brief = small_model()
     brief.separator.window_samples //= 2

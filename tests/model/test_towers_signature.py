@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from small_model import small_clap, small_model
 from small_towers import SMALL, small_tokenizer, small_towers
@@ -24,6 +26,15 @@ def test_both_towers_count() -> None:
         with torch.no_grad():
             clap.get_parameter(part).flatten()[0] += 1.0
         assert towers_signature(clap) != signature
+
+
+def test_configuration_and_tokenizer_count_beside_the_weights() -> None:
+    clap, other = small_clap(), small_clap()
+    other.config = dataclasses.replace(other.config, hop_samples=other.config.hop_samples // 2)
+    assert towers_signature(other) != towers_signature(clap)
+    laion, reworded = small_towers(), small_towers()
+    reworded.tokenizer += " "
+    assert towers_signature(reworded) != towers_signature(laion)
 
 
 def test_a_text_tower_that_waits_for_its_first_text_counts_as_well() -> None:

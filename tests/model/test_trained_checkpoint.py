@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from small_model import (
 from small_towers import small_towers
 from small_unet import SMALL_UNET, small_unet, unet_condition
 
-from model.checkpoint import Calibration, load_checkpoint, save_checkpoint
+from model.checkpoint import Calibration, check_savable, load_checkpoint, save_checkpoint
 from model.compact_clapsep import CompactCLAPSep
-from model.conditional_unet import ConditionalUNetConfig
+from model.conditional_unet import ConditionalUNet, ConditionalUNetConfig
 from model.gated import GatedSeparator
 from model.laion_towers import LaionClap
 from model.registry import load_model, model_signature
@@ -49,10 +50,20 @@ def wide_unet(width: int) -> ConditionalUNetConfig:
     return dataclasses.replace(SMALL_UNET, embedding=width, token_width=width)
 
 
-def saved(path: Path, network: MaskNetwork, clap: Towers, gate: str | None = "listener") -> Path:
+def saved(path: Path, network: MaskNetwork, clap: Towers, gate: str | None = "mini") -> Path:
     provenance = {"recipe": {"scheme": "weak", "steps": 3}}
     save_checkpoint(path, separator=network, clap=clap, provenance=provenance, gate=gate)
     return path
+
+
+def rewritten(path: Path, network: ConditionalUNet) -> None:
+    """Put another network of the same kind into a file, as no save of ours would."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith("clap.")}  # noqa: SIM118
+        header = json.loads(file.metadata()["soundquarry"])
+    header["separator"] = dataclasses.asdict(network.config)
+    tensors |= {f"separator.{name}": value for name, value in network.state_dict().items()}
+    save_file(tensors, path, metadata={"soundquarry": json.dumps(header)})
 
 
 @pytest.mark.parametrize("towers", TOWERS)
@@ -63,8 +74,8 @@ def test_every_network_comes_back_with_every_towers(tmp_path: Path, kind: str, t
     gate = dataclasses.replace(GATE, separator=copy.deepcopy(GATE.separator))
     if kind == "clapsep":  # as in life, the gate has the network's rate and window
         gate.separator.sample_rate, gate.separator.window_samples = SMALL_CLAPSEP.sample_rate, 320_000
-    path = saved(tmp_path / "trained.safetensors", network, clap, None if kind == "compact_clapsep" else "listener")
-    model = load_checkpoint(path, gate=lambda name: {"listener": gate}[name])
+    path = saved(tmp_path / "trained.safetensors", network, clap, None if kind == "compact_clapsep" else "mini")
+    model = load_checkpoint(path, gate=lambda name: {"mini": gate}[name])
     if kind == "compact_clapsep":
         loaded, provenance = model.separator, model.provenance
         assert model.gate_clap is None
@@ -103,7 +114,7 @@ def test_two_saves_are_the_same_bytes_and_the_usual_towers_are_not_named(tmp_pat
 def test_a_calibration_of_its_own_goes_before_that_of_the_gate(tmp_path: Path) -> None:
     path = tmp_path / "trained.safetensors"
     save_checkpoint(
-        path, separator=small_unet(), clap=small_clap(), provenance={}, calibration=Calibration(0.2, 0.3), gate="any"
+        path, separator=small_unet(), clap=small_clap(), provenance={}, calibration=Calibration(0.2, 0.3), gate="mini"
     )
     assert load_checkpoint(path, gate=lambda name: GATE).calibration == Calibration(0.2, 0.3)
 
@@ -146,11 +157,50 @@ def test_towers_of_another_width_are_refused(tmp_path: Path) -> None:
         saved(tmp_path / "trained.safetensors", small_unet(), small_towers())
 
 
-def test_a_network_that_reads_words_is_not_used_on_whole_vectors(tmp_path: Path) -> None:
-    network = small_unet(dataclasses.replace(SMALL_UNET, token_width=12))
-    path = saved(tmp_path / "trained.safetensors", network, small_clap())
-    with pytest.raises(CheckpointError, match=r"word by word \(tokens of width 12\).* train one with token_width = 8"):
+def test_a_network_that_reads_words_is_neither_saved_nor_used_on_whole_vectors(tmp_path: Path) -> None:
+    path = tmp_path / "trained.safetensors"
+    with pytest.raises(ValueError, match=r"word by word \(tokens of width 12\).* train one with token_width = 8"):
+        saved(path, small_unet(dataclasses.replace(SMALL_UNET, token_width=12)), small_clap())
+    assert not path.exists()
+    by_word = small_unet(dataclasses.replace(SMALL_UNET, token_width=12))
+    rewritten(saved(path, small_unet(), small_clap()), by_word)
+    with pytest.raises(CheckpointError, match=r"trained.safetensors: .* word by word \(tokens of width 12\)"):
         load_checkpoint(path, gate=lambda name: GATE)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"window_samples": 64 * 32 * 40 - 2},
+            r"the gate must hear the whole of the network's windows, got 10 s for 20",
+        ),
+        ({"sample_rate": 3999}, r"is no whole number of them at"),
+    ],
+)
+def test_a_network_that_does_not_fit_its_gate_is_refused_before_it_is_written(
+    tmp_path: Path, changed: dict[str, int], said: str
+) -> None:
+    misfit = small_unet(dataclasses.replace(SMALL_UNET, **changed))
+    path = tmp_path / "trained.safetensors"
+    for refused in (lambda: saved(path, misfit, small_clap()), lambda: check_savable(misfit, small_clap(), "mini")):
+        with pytest.raises(ValueError, match=said):
+            refused()
+    assert not path.exists()
+    rewritten(saved(path, small_unet(), small_clap()), misfit)
+    with pytest.raises(CheckpointError, match=rf"does not go with its gate mini: .*{said}"):
+        load_model(str(path))
+
+
+def test_a_network_with_adapters_may_be_asked_whether_it_can_be_saved() -> None:
+    network = small_clapsep(dataclasses.replace(SMALL_CLAPSEP, embedding=EMBEDDING))
+    add_adapters(network.encoder, 2, generator=torch.Generator().manual_seed(0))
+    check_savable(network, small_clap(), "mini")
+
+
+def test_a_gate_that_is_not_there_is_told_when_a_network_is_saved(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="did you mean mini"):
+        saved(tmp_path / "trained.safetensors", small_unet(), small_clap(), gate="mimi")
 
 
 def test_what_is_no_network_of_ours_is_refused(tmp_path: Path) -> None:

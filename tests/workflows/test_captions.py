@@ -110,6 +110,16 @@ def test_a_cache_that_is_there_is_kept_if_it_is_the_same_and_else_not_lost(tmp_p
     assert cache.read_text() == "somebody's letter"
 
 
+def test_a_place_that_takes_no_cache_is_told_before_anything_is_embedded(tmp_path: Path) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("rain\n")
+    for to, said in ((tmp_path, "is a folder; give the name of a file in it"), (captions / "cache", "is no folder")):
+        code, _, error = run("cache", str(captions), "--to", str(to), "--model", "no such model", "--overwrite")
+        assert code == 1
+        assert f"--to {to}" in error
+        assert said in error
+
+
 @pytest.mark.parametrize(
     ("content", "options", "code", "said"),
     [

@@ -35,6 +35,12 @@ def test_a_column_of_a_csv_or_of_json_lines_is_read(tmp_path: Path) -> None:
     assert read_captions(lines) == CAPTIONS
 
 
+def test_a_field_of_a_csv_may_hold_any_separator_of_lines(tmp_path: Path) -> None:
+    table = tmp_path / "captions.csv"
+    table.write_text('caption\na dog\u2028barks\na\x85bell\n"a\x0bcar"\n', encoding="utf-8")
+    assert read_captions(table) == ["a dog barks", "a bell", "a car"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -42,6 +48,7 @@ def test_a_column_of_a_csv_or_of_json_lines_is_read(tmp_path: Path) -> None:
         ("a.csv", b"", "no column 'caption'; its columns are none"),
         ("a.jsonl", b'{"caption": "rain"}\n{"caption": \n', "line 2: no JSON"),
         ("a.jsonl", b'{"caption": 3}\n', "line 1: no object with a text under 'caption'"),
+        ("a.csv", b"caption\n" + b"x" * 200_000, "line 1: no CSV .field larger"),
         ("a.txt", b"\n \n", "holds no caption"),
         ("a.txt", b"caf\xe9", "is not UTF-8 text"),
     ],

@@ -1,6 +1,7 @@
 """What begins runs by the clock: the chart's CronJobs, or KubeRay's own RayCronJobs, and what runs of them now.
 
-A cluster that does not know one of the kinds has none of it. A kind that one may not list is told of, and left out.
+A cluster that does not know one of the kinds has none of it. A kind that one may not list is told of, and left
+out; so are the runs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def schedules(api: KubernetesApi, release: str | None, say: Callable[[str], None
     """Those of a release, or of all in the namespace, by name. `say` is told which kind one may not list."""
     selector = CHART if release is None else f"{CHART},{RELEASE}={release}"
     found = [(kind, one) for kind in KINDS for one in _listed(api, kind, selector, say)]
-    runs = [job for job in api.rayjobs() if is_ours(job)] if found else []
+    runs = _runs(api, say) if found else []
     return tuple(sorted((_schedule(kind, one, runs) for kind, one in found), key=lambda schedule: schedule.name))
 
 
@@ -49,6 +50,16 @@ def _listed(api: KubernetesApi, kind: str, selector: str, say: Callable[[str], N
             raise
         say(f"schedules of kind {kind} are not shown: {error}")
     return []
+
+
+def _runs(api: KubernetesApi, say: Callable[[str], None]) -> list[Object]:
+    try:
+        return [job for job in api.rayjobs() if is_ours(job)]
+    except JobError as error:
+        if status_of_refusal(error) != FORBIDDEN:
+            raise
+        say(f"which runs schedules have begun is not shown: {error}")
+        return []
 
 
 def _schedule(kind: str, one: Object, runs: Iterable[Object]) -> Schedule:
@@ -75,8 +86,10 @@ def _schedule(kind: str, one: Object, runs: Iterable[Object]) -> Schedule:
 
 
 def _active(jobs: Iterable[Object], runs: Iterable[Object]) -> Iterator[str]:
-    """The run of each Job that a CronJob has begun; the Job itself while it has none."""
-    run_of = {owner: run["metadata"]["name"] for run in runs if not is_over(run) for owner in _owners(run)}
+    """The run of each Job that a CronJob has begun, of several the one that goes on; the Job itself while it has none.
+    A Job still follows a run that has just ended."""
+    ordered = sorted(runs, key=is_over, reverse=True)
+    run_of = {owner: run["metadata"]["name"] for run in ordered for owner in _owners(run)}
     for job in jobs:
         yield run_of.get(("Job", job["name"]), job["name"])
 
