@@ -123,6 +123,21 @@ def test_what_cannot_be_had_is_refused_before_anything_is_separated(root: Path, 
         evaluate(job(root, checkpoint, limit=0))
 
 
+def test_relative_places_are_made_absolute_since_workers_are_elsewhere(
+    root: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root.parent)
+    (root / "pool" / "low").mkdir(parents=True)
+    (root / "pool" / "low" / "other.wav").write_bytes((root / "mid.wav").read_bytes())
+    below = Path(root.name)
+    asking = Asking("audio", exemplars=below / "pool")
+    done = evaluate(EvaluateJob(below / "list.csv", below, checkpoint, asking, limit=1, device="cpu"))
+    assert done.rows[0].error is None
+    assert done.rows[0].si_sdr_db is not None
+    assert (done.rows[0].target, done.sample_rate, done.windows.of_a_clip) == ("low.wav", RATE, None)
+    assert done.asking.exemplars == root / "pool"
+
+
 def test_a_place_that_takes_no_file_is_refused_before_anything_is_read(root: Path, checkpoint: str) -> None:
     for option in ("--out", "--csv"):
         told = command(root, checkpoint, "gone.csv", option, str(root))

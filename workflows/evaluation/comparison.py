@@ -17,8 +17,6 @@ from workflows.evaluation.summary import mean_of
 SIDES: Final = ("first", "second")
 ASKED: Final = ("model", "model_signature", "query", "negative", "precision")
 """What is told of both sides."""
-
-
 ABSENT: Final = "absent_below_db"
 """Compared only where both were asked for the same absent sound."""
 ALIKE: Final = ("sha256", "mixing", "sample_rate")

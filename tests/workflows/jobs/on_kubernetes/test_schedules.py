@@ -152,6 +152,36 @@ def test_whoever_may_not_list_schedules_sees_the_jobs_and_is_told_what_to_ask_fo
         assert f"schedules of kind {kind} are not shown: ada may not list {resource} in namespace media" in said
 
 
+def test_a_run_that_has_just_ended_is_shown_while_its_job_follows_it_unless_another_goes_on(
+    api: KubernetesApi, kuberay: KubeRay, job: JobFile, tmp_path: Path
+) -> None:
+    api.put("cronjobs", cron_job(labelled("stems-soundquarry"), "stems-29500000"))
+    service().submit(job, "stems-29500000-r", "join")
+    begun_by(api, "stems-29500000-r", "Job", "stems-29500000")
+    kuberay.runs("stems-29500000-r")
+    kuberay.ends("stems-29500000-r", "SUCCEEDED")
+    assert service().schedules()[0].active == ("stems-29500000-r",)
+    service().submit(job_in(tmp_path / "again", out="s3://stems/again"), "stems-29500000-again", "join")
+    begun_by(api, "stems-29500000-again", "Job", "stems-29500000")
+    assert service().schedules()[0].active == ("stems-29500000-again",)
+
+
+def test_whoever_may_not_list_runs_sees_the_schedules_and_is_told(
+    api: KubernetesApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.put("cronjobs", cron_job(labelled("stems-soundquarry"), "stems-29500000"))
+    api.rights["ada"] = [
+        Rule(("batch",), ("cronjobs",), ("list",)),
+        Rule(("ray.io",), ("raycronjobs",), ("list",)),
+    ]
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "adas", "ada")))
+    said: list[str] = []
+    (schedule,) = service(said).schedules()
+    assert schedule.active == ("stems-29500000",)
+    assert len(said) == 1
+    assert "which runs schedules have begun is not shown: ada may not list rayjobs.ray.io" in said[0]
+
+
 def test_another_refusal_than_of_a_right_is_not_passed_over(api: KubernetesApi) -> None:
     api.rights.clear()  # the token has expired
     with pytest.raises(JobError, match="the cluster does not know who you are"):
