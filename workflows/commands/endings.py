@@ -68,7 +68,7 @@ def _end_for_the_work(error: Exception) -> None:
     from workflows.device import DeviceError
     from workflows.evaluation.mixtures import ListError
     from workflows.training.clip_list import TrainingDataError
-    from workflows.training.job import TrainingRunError
+    from workflows.training.job import TrainingFailedError, TrainingRunError
 
     if isinstance(
         error,
@@ -90,7 +90,10 @@ def _end_for_the_work(error: Exception) -> None:
         ),
     ):
         wrong_use(str(error))
-    if isinstance(error, (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError)):
+    if isinstance(
+        error,
+        (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, TrainingFailedError, OSError),
+    ):
         fail(str(error))
     if type(error).__module__.partition(".")[0] in STORES:
         fail(
