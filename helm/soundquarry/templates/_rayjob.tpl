@@ -135,6 +135,10 @@ job.yaml: |
 catalog.yaml: |
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.recipe }}
+recipe.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.files }}
 {{ toYaml . }}
 {{- end }}
