@@ -61,10 +61,10 @@ class JobFile:
     @cached_property
     def recipe(self) -> JobRecipe | None:
         """What it trains by, read and checked. Raises JobFileError."""
-        from model.training.recipe_file import RecipeError
-
         if "recipe" not in self.options:
             return None
+        from model.training.recipe_file import RecipeError
+
         try:
             return job_recipe(self.options["recipe"], self.options.get("set", ()))
         except RecipeError as error:
