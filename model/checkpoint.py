@@ -90,14 +90,21 @@ def save_checkpoint(
     """Write a network and the towers it was trained with to one file. Same weights and provenance, same bytes.
 
     `gate`: name or path of the model that tells presence, which a network that cannot needs; `calibration`: None for
-    that of the gate. Raises ValueError for what could not be loaded again.
+    that of the gate. Raises ValueError for a network without its gate, with adapters that are not merged, or for
+    vectors of another width than the towers make.
     """
     network, towers = _kind(separator, {kind: of for kind, (of, _) in NETWORKS.items()}), _kind(clap, TOWERS)
     if gate is None and not isinstance(separator, Separator):
         raise ValueError(f"a {network} cannot tell where a query sounds; name a gate that can, such as mini")
+    settings = _settings(separator)
+    if settings["embedding"] != clap.width:
+        raise ValueError(
+            f"the network reads vectors of width {settings['embedding']}, but these towers make {clap.width}; give the "
+            "towers it was trained with"
+        )
     header: dict[str, Any] = {
         "network": network,
-        "separator": _settings(separator),
+        "separator": settings,
         "clap": _settings(clap),
         "provenance": provenance,
     }
@@ -162,6 +169,11 @@ def _load(
     refuse_others(path, shapes, {**besides, **shapes_of(separator=separator, clap=clap)})
     fill(separator, path, "separator.")
     fill(clap, path, "clap.")
+    if isinstance(separator, ConditionalUNet) and separator.config.token_width != separator.config.embedding:
+        raise CheckpointError(
+            f"{path} holds a network that reads a query word by word (tokens of width {separator.config.token_width}), "
+            f"and queries are whole vectors here; train one with token_width = {separator.config.embedding}"
+        )
     separator.eval()
     if isinstance(separator, CompactCLAPSep):
         separator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

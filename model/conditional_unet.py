@@ -95,6 +95,7 @@ class ConditionalUNet(MaskNetwork):
         self._check_window(config.window_samples)
         self.sample_rate = config.sample_rate
         self.window_samples = config.window_samples
+        self.lead_share = 0.05  # a pair is dear, and its deepest levels see the whole window; 7.4 s hop
         self.cpu_pairs = 1  # a pair's widest maps are far larger than a cache
         places = config.bins * (config.window_samples // config.hop_samples + 1)
         self.window_bytes = 20 * config.width * places // 4  # five maps of the first level down; 80 MB were measured
@@ -173,8 +174,8 @@ class ConditionalUNet(MaskNetwork):
         length = positive.norm(dim=1, keepdim=True)
         if not bool((length > 0).all()):
             raise ValueError(
-                "a condition says only what is not wanted, which this network cannot read; ask for something, or use "
-                "a network that knows negatives"
+                "a condition says only what is not wanted, which this network cannot read; ask for something (in "
+                "training, without negatives), or use a network that knows them"
             )
         unit: Tensor = positive / length
         return unit

@@ -19,6 +19,8 @@ from typing import Annotated, Any, Final
 import fsspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from operators.catalog_mistakes import explained
+from operators.exemplars import beside, is_file, sha256_of
 from operators.strict_yaml import YamlError, parse_yaml
 
 READY_CATALOGS: Final = Path(__file__).parent / "catalogs"
@@ -130,8 +132,8 @@ class QuerySpec(BaseModel):
         asked: dict[str, Any] = {
             "text": sorted(self.text),
             "negative": sorted(self.negative),
-            "audio": sorted(_sha256_of(uri) for uri in self.audio),
-            "negative_audio": sorted(_sha256_of(uri) for uri in self.negative_audio),
+            "audio": sorted(sha256_of(uri) for uri in self.audio),
+            "negative_audio": sorted(sha256_of(uri) for uri in self.negative_audio),
         }
         if self.audio_weight != EVEN:
             asked["audio_weight"] = self.audio_weight
@@ -198,7 +200,9 @@ def load_catalog(path_or_name: str | Path) -> Catalog:
     try:
         catalog = Catalog.model_validate(content)
     except ValidationError as error:
-        raise CatalogError("\n".join(_explained(detail, content, where) for detail in error.errors())) from None
+        raise CatalogError(
+            "\n".join(explained(detail, content, where, Catalog, QuerySpec) for detail in error.errors())
+        ) from None
     return catalog.model_copy(update={"queries": tuple(_located(query, uri, where) for query in catalog.queries)})
 
 
@@ -250,9 +254,9 @@ def _located(query: QuerySpec, catalog_uri: str, where: str) -> QuerySpec:
     """The query with its exemplars as absolute paths or URIs, each of which exists."""
     found = {}
     for field in ("audio", "negative_audio"):
-        uris = tuple(_beside(uri, catalog_uri) for uri in getattr(query, field))
+        uris = tuple(beside(uri, catalog_uri) for uri in getattr(query, field))
         for uri in uris:
-            if not _exists(uri):
+            if not is_file(uri):
                 raise CatalogError(
                     f"{where}: query {query.id!r}: the exemplar {uri!r} does not exist: {field} is looked up "
                     "beside the catalog file; correct the path, or give an absolute one"
@@ -261,73 +265,5 @@ def _located(query: QuerySpec, catalog_uri: str, where: str) -> QuerySpec:
     return query.model_copy(update=found)
 
 
-def _beside(uri: str, catalog_uri: str) -> str:
-    if "://" in uri:
-        return uri
-    if "://" in catalog_uri:
-        return uri if Path(uri).is_absolute() else catalog_uri.rpartition("/")[0] + "/" + uri
-    return str((Path(catalog_uri).absolute().parent / Path(uri).expanduser()).resolve())
-
-
-def _exists(uri: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    return bool(filesystem.isfile(path))
-
-
-# Saying what is wrong
-
-
-def _explained(detail: Any, content: dict[str, Any], where: str) -> str:
-    place, key = _place(detail["loc"], content), str(detail["loc"][-1]) if detail["loc"] else ""
-    found = repr(detail.get("input"))
-    found = found if len(found) <= 80 else found[:77] + "..."
-    match detail["type"]:
-        case "extra_forbidden":
-            allowed = list((QuerySpec if len(detail["loc"]) > 1 else Catalog).model_fields)
-            close = difflib.get_close_matches(key, allowed, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(allowed)
-            said = f"unknown key {key!r}: {hint}"
-        case "missing" if key == "queries":
-            said = "there is no 'queries': write 'queries:' and below it a list such as '- a dog barking'"
-        case "missing":
-            said = f"there is no {key!r}: add it, such as '{key}: dog'"
-        case "string_type":
-            said = f"expected text, found {found}: put it in quotes"
-        case "greater_than_equal" | "less_than_equal" | "float_type" | "float_parsing" | "finite_number":
-            kind = "probability" if key == "threshold" else "share"
-            said = f"{key} is {found}: it is a {kind}, give a number from 0 to 1"
-        case "value_error":
-            said = detail["msg"].removeprefix("Value error, ")
-        case "tuple_type":
-            said = f"expected a text or a list, found {found}"
-        case "model_type" | "model_attributes_type":
-            said = f"expected a text or a mapping with id and text, found {found}"
-        case _:
-            said = f"{detail['msg']}, found {found}"
-    return f"{where}: {place}{said}"
-
-
-def _place(location: tuple[str | int, ...], content: dict[str, Any]) -> str:
-    if len(location) < 2 or not isinstance(location[1], int):
-        return ""
-    entry = content["queries"][location[1]]
-    name = f" ({entry['id']!r})" if isinstance(entry, dict) and "id" in entry else ""
-    fields = [str(part) for part in location[2:3]]
-    return f"query {location[1] + 1}{name}: " + "".join(
-        f"{field}: " for field in fields if field in QuerySpec.model_fields
-    )
-
-
-# Hashes
-
-
 def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-def _sha256_of(uri: str) -> str:
-    digest = hashlib.sha256()
-    with fsspec.open(uri, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """The tables derived from what is committed: sources and coverage of every dataset, and the events of a library.
 
 Contract: each is made from the committed units alone, at any time; `rebuild_derived` replaces them, and
-`operators/verification.py` compares them with what the same writers give.
+`operators/derived_verification.py` compares them with what the same writers give.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A stand-in for what a Kubernetes API server holds: objects of one namespace, rights, logs; every body is checked.
 
-Core objects are checked by Kubernetes' published schemas, RayJobs by KubeRay's definition, both strictly. It is served
-by `kubernetes_server.py`; what controllers would do is done by the tests (`kuberay_operator.py`).
+Core objects are checked by Kubernetes' published schemas, KubeRay's kinds by its definitions, all strictly. It is
+served by `kubernetes_server.py`; what controllers would do is done by the tests (`kuberay_operator.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from object_meta import meta_problems
 
 Object = dict[str, Any]
 NAMESPACE = "media"
-KINDS = {"configmaps": "ConfigMap", "pods": "Pod", "events": "Event", "jobs": "Job", "rayjobs": "RayJob"}
+KINDS = {"configmaps": "ConfigMap", "pods": "Pod", "events": "Event", "jobs": "Job", "rayjobs": "RayJob",
+         "cronjobs": "CronJob", "raycronjobs": "RayCronJob"}  # fmt: skip
+CUSTOM = frozenset({"rayjobs", "raycronjobs"})
+VERSIONS = {"configmaps": "v1", "pods": "v1", "events": "v1", "jobs": "batch/v1", "rayjobs": "ray.io/v1",
+            "cronjobs": "batch/v1", "raycronjobs": "ray.io/v1"}  # fmt: skip
 MOST_CONFIG_MAP_BYTES = 2**20
 EVERYTHING = ("*",)
 
@@ -67,6 +71,8 @@ class KubernetesApi:
     rights: dict[str, list[Rule]] = field(default_factory=lambda: {"admin": [Rule(EVERYTHING, EVERYTHING, EVERYTHING)]})
     """By user; the bearer token of a user is his name."""
     groups: set[str] = field(default_factory=lambda: {"", "batch", "ray.io"})
+    versions: dict[str, str] = field(default_factory=lambda: dict(VERSIONS))
+    """Of each resource; one that is not in it is unknown to the cluster."""
     refusals: list[tuple[str, str, Refusal]] = field(default_factory=list)
     """Verb and resource of coming requests, and what each is answered with; each is used once."""
     lost_answers: list[tuple[str, str]] = field(default_factory=list)
@@ -152,8 +158,8 @@ class KubernetesApi:
 
 def check(resource: str, manifest: Object, before: Object | None) -> None:
     """Raises Refusal for a body that a strict server does not take."""
-    if resource == "rayjobs":
-        problems = kuberay("RayJob").problems(manifest, before)
+    if resource in CUSTOM:
+        problems = kuberay(KINDS[resource]).problems(manifest, before)
     else:
         problems = meta_problems(manifest["metadata"])
         try:
@@ -171,7 +177,7 @@ def check(resource: str, manifest: Object, before: Object | None) -> None:
 
 
 def missing(resource: str, name: str) -> Refusal:
-    plural = "rayjobs.ray.io" if resource == "rayjobs" else resource
+    plural = f"{resource}.ray.io" if resource in CUSTOM else resource
     return Refusal(404, f'{plural} "{name}" not found', "NotFound", name=name, kind=resource)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from crd_schema import kuberay
-from kubernetes_api import KINDS, NAMESPACE, KubernetesApi, Object, Refusal
+from kubernetes_api import NAMESPACE, KubernetesApi, Object, Refusal
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,12 @@ class Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(address.query).items()}
         parts = address.path.strip("/").split("/")
-        group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+        group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
         user = self.headers.get("Authorization", "").partition(" ")[2]
         if user not in self.api.rights:
             raise Refusal(401, "Unauthorized", "Unauthorized")
-        if group not in self.api.groups or rest[0] != "namespaces" or rest[2] not in KINDS:
+        known = self.api.versions.get(rest[2]) == (f"{group}/{version}" if group else version)
+        if group not in self.api.groups or rest[0] != "namespaces" or not known:
             raise Refusal(404, "404 page not found")
         name, subresource = [*rest[3:], "", ""][:2]
         if verb == "get" and not name:

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 from operators.decode import Decode
+from operators.media.probe import probe
+from operators.media.track_reader import open_track
 from operators.member import Member, unit_row
 from operators.schema import PIECE, PLAN_SCHEMA
 from operators.source import Source
@@ -82,6 +84,15 @@ def span(piece: dict[str, Any]) -> Signal:
 def whole(source: Source, track: int = 0) -> Signal:
     """The track in one go."""
     return np.concatenate([span(p) for p in pieces_of(Decode(), source, track)])
+
+
+def reader_at(source: Source, seconds: float) -> int:
+    """The sample at which decoding begins that is asked for what lies at `seconds`."""
+    (track,) = probe(f"file:{source.uri}", source.uri)
+    want = round(seconds * RATE)
+    reader = open_track(f"file:{source.uri}", track, want, sample_rate=RATE, keep_samples=0, timeout_seconds=60)
+    reader.close()
+    return reader.position
 
 
 def sample_media(name: str) -> Path:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kuberay_operator import KubeRay
+from kubernetes_api import KubernetesApi
+from rayjob_template import rayjob_template
 
 from workflows.jobs.job_file import JobFile, read_job
 from workflows.jobs.job_service import JobError
@@ -29,6 +31,23 @@ def job_in(folder: Path, out: str = "s3://stems/talks", catalog: str = CATALOG) 
 
 def service(said: list[str] | None = None, **where: Any) -> KubernetesJobs:
     return KubernetesJobs(say=(said if said is not None else []).append, **where)
+
+
+def with_talks(api: KubernetesApi) -> KubeRay:
+    """KubeRay, which has taken a job named talks."""
+    manifest = rayjob_template()
+    manifest["metadata"].update(name="talks")
+    manifest["metadata"]["labels"]["soundquarry.dev/workflow"] = "extract"
+    manifest["spec"].update(activeDeadlineSeconds=600, preRunningDeadlineSeconds=300)
+    api.put("rayjobs", manifest)
+    controllers = KubeRay(api)
+    controllers.takes("talks")
+    return controllers
+
+
+def message() -> str:
+    """Why talks waits or has failed."""
+    return service().status("talks").message
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:

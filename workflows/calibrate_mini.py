@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from model.checkpoint import Calibration, Model, load_checkpoint, save_checkpoint
 from model.conditions import Query, condition_of
-from model.mixing import mix_at_snr
 from operators.event_spans import BELOW_MIXTURE_DB, BINS_PER_SECOND, FLOOR_DBFS, level_per_bin, to_bins
-from workflows.evaluate import read_list, read_mono
+from workflows.evaluation.lists import read_list
+from workflows.evaluation.mixtures import Mixture
+from workflows.evaluation.sounds import mixed_sounds
 
 Floats = NDArray[np.float32]
 
@@ -40,11 +41,11 @@ def main() -> None:
     unseen = set(arguments.unseen.read_text().split()) if arguments.unseen else set()
     rows = [
         row
-        for row in read_list(arguments.list_csv, arguments.root)
-        if row["target_label"] not in unseen and row["noise_label"] not in unseen
+        for row in read_list(arguments.list_csv, arguments.root).mixtures
+        if row.label not in unseen and row.noise_label not in unseen
     ]
     model = load_checkpoint(arguments.model)
-    presence, is_there, activity, is_active = scores(model, rows, arguments.root)
+    presence, is_there, activity, is_active = scores(model, rows)
     gate = float(np.quantile(presence[is_there], 1.0 - arguments.recall))
     skipped = float((presence[~is_there] < gate).mean())
     event, f1 = best_f1(activity, is_active)
@@ -65,21 +66,16 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def scores(
-    model: Model, rows: list[dict[str, str]], root: Path
-) -> tuple[Floats, NDArray[np.bool_], Floats, NDArray[np.bool_]]:
+def scores(model: Model, rows: list[Mixture]) -> tuple[Floats, NDArray[np.bool_], Floats, NDArray[np.bool_]]:
     """Presence and truth of every (mixture, label) pair, activity and truth of every tenth of a second of the pairs."""
-    captions = {row["target_label"]: row["caption"] for row in rows} | {
-        row["noise_label"]: row["negative_caption"] for row in rows
-    }
+    captions = {row.label: row.caption for row in rows} | {row.noise_label: row.negative_caption for row in rows}
     labels = sorted(captions)
     network, rate = model.separator, model.separator.sample_rate
     presence, there, activity, active = [], [], [], []
     for row in rows:
-        sounds = [read_mono(root / row[name], rate) for name in ("target_path", "noise_path")]
-        length = max(map(len, sounds))
-        target, noise, mixture = mix_at_snr(*(np.pad(s, (0, length - len(s))) for s in sounds), float(row["snr_db"]))
-        words = captions | {row["target_label"]: row["caption"], row["noise_label"]: row["negative_caption"]}
+        sounds = mixed_sounds(row, rate)
+        target, noise, mixture, length = sounds.target, sounds.rest, sounds.mixture, len(sounds.mixture)
+        words = captions | {row.label: row.caption, row.noise_label: row.negative_caption}
         condition = condition_of([Query(texts=[words[label]]) for label in labels], model.clap)
         window = np.zeros(network.window_samples, np.float32)
         window[: min(length, len(window))] = mixture[: len(window)]
@@ -89,7 +85,7 @@ def scores(
         bins = to_bins(frames, network.activity_hop_samples, len(window), rate)[:, : length * BINS_PER_SECOND // rate]
         mixed = level_per_bin(mixture[None], rate)
         for label, probability, in_bins in zip(labels, heard, bins, strict=True):
-            source = target if label == row["target_label"] else noise if label == row["noise_label"] else None
+            source = target if label == row.label else noise if label == row.noise_label else None
             truth = np.zeros(bins.shape[1], bool)
             if source is not None:
                 level = level_per_bin(source[None], rate)

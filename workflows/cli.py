@@ -7,8 +7,9 @@ import typer
 from workflows.commands.archives import extract, mine
 from workflows.commands.captions import captions
 from workflows.commands.datasets import export, report, search, verify
+from workflows.commands.evaluation import compare, evaluate
 from workflows.commands.jobs import PASSED_ON, jobs, run_file, submit
-from workflows.commands.models import doctor, evaluate, models
+from workflows.commands.models import doctor, models
 from workflows.commands.training import train
 
 app = typer.Typer(
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (extract, mine, export, search, verify, report, train, evaluate, doctor):
+for command in (extract, mine, export, search, verify, report, train, evaluate, compare, doctor):
     app.command()(command)
 app.command("run", context_settings=PASSED_ON)(run_file)
 app.command(context_settings=PASSED_ON)(submit)

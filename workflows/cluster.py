@@ -213,6 +213,17 @@ def check_output(out_uri: str) -> None:
         )
 
 
+def check_folder(path: str, option: str) -> None:
+    """Raises ClusterError when some nodes of the cluster do not see a folder that is read there."""
+    answers = _ask_nodes(os.path.isdir, path)
+    blind = [address for address, seen in answers.items() if not seen]
+    if blind:
+        raise ClusterError(
+            f"{option} {path} is a folder that {len(blind)} of {len(answers)} nodes do not see (first: {blind[0]}); "
+            "put it on a path that all of them share"
+        )
+
+
 def check_model(name_or_path: str, signature: str) -> None:
     """Raises ClusterError when some nodes of the cluster have no such model, or another one of that name."""
     answers = _ask_nodes(_signature_here, name_or_path)

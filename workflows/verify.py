@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operators.verification import VerifyResult, verify_dataset
+from operators.findings import VerifyResult
+from operators.verification import verify_dataset
 from operators.whole_file import place
 
 ROWS_SHOWN = 100

@@ -27,7 +27,7 @@ class AdaptedLinear(nn.Module):
     """A linear layer and its adapter; tensors are named as in the published checkpoint (`lora_A` [r, inputs], `lora_B`
     [outputs, r])."""
 
-    def __init__(self, linear: nn.Linear, rank: int, alpha: float, generator: torch.Generator) -> None:
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, generator: torch.Generator | None) -> None:
         super().__init__()
         outputs, inputs = linear.weight.shape
         if not 0 < rank <= min(outputs, inputs):
@@ -53,10 +53,13 @@ class AdaptedLinear(nn.Module):
         return linear
 
 
-def adapt(encoder: nn.Module, generator: torch.Generator, *, rank: int = RANK, alpha: float = ALPHA) -> None:
+def add_adapters(
+    encoder: nn.Module, rank: int = RANK, *, generator: torch.Generator | None = None, alpha: float = ALPHA
+) -> None:
     """Freeze `encoder`, and put an adapter beside every linear layer of its window attention, in place.
 
-    Raises ValueError where there is none, and where there are adapters already.
+    `generator`: None for torch's own, where a network is built under one seed. Raises ValueError where there is no
+    such layer, and where there are adapters already.
     """
     if any(isinstance(module, AdaptedLinear) for module in encoder.modules()):
         raise ValueError("the encoder has adapters already; merge them first")
@@ -74,7 +77,7 @@ def adapt(encoder: nn.Module, generator: torch.Generator, *, rank: int = RANK, a
     encoder.register_forward_pre_hook(_stay_in_eval)
 
 
-def merge(module: nn.Module) -> None:
+def merge_adapters(module: nn.Module) -> None:
     """Fold every adapter below `module` into a plain layer, in place; all its parameters may learn again."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):

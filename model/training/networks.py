@@ -15,7 +15,7 @@ from model.gated import GatedSeparator
 from model.registry import load_model
 from model.separator import MaskNetwork
 from model.training.encoder_pretraining import encoder_parts, load_encoder
-from model.training.lora import adapt
+from model.training.lora import add_adapters
 from model.training.recipe import NetworkRecipe
 from model.training.recipe_file import RecipeError
 
@@ -37,7 +37,7 @@ def build_network(recipe: NetworkRecipe, embedding: int, seed: int) -> MaskNetwo
         encoder_parts(network).requires_grad_(False)
     if recipe.lora_rank is not None:
         encoder = encoder_parts(network)["encoder"]
-        adapt(encoder, torch.Generator().manual_seed(seed), rank=recipe.lora_rank)
+        add_adapters(encoder, recipe.lora_rank, generator=torch.Generator().manual_seed(seed))
     if isinstance(network, CompactCLAPSep):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.train()

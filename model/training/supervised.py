@@ -108,7 +108,7 @@ class SupervisedObjective:
         return {
             "loss": _mean_or_zero(sounding) + self.settings.silence_weight * _mean_or_zero(leak),
             "snr_db": _mean_or_zero(snr),
-            "si_sdri_db": _mean_or_zero(gained),
+            "si_sdri_db": _mean_or_zero(gained).float(),
             "leak_db": _mean_or_zero(leak.detach()),
         }
 

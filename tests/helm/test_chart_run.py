@@ -6,32 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from rendered_chart import JOB, NIGHTLY, ONCE, TRAINING, Object, Rendered, merged, rendered
-
-GPU = {"workers": {"gpu": {"enabled": True, "gpus": 2}}}
-AUTOSCALING = {"autoscaling": {"enabled": True}, **GPU}
-
-
-def cluster_of(release: Rendered) -> Object:
-    cluster: Object = release.template["spec"]["rayClusterSpec"]
-    return cluster
-
-
-def container_of(pod: Object) -> Object:
-    (container,) = pod["spec"]["containers"]
-    return dict(container)
-
-
-def environment_of(pod: Object) -> dict[str, Any]:
-    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container_of(pod)["env"]}
-
-
-def volumes_of(pod: Object) -> dict[str, Object]:
-    return {volume["name"]: volume for volume in pod["spec"]["volumes"]}
-
-
-def mounts_of(pod: Object) -> dict[str, Object]:
-    return {mount["mountPath"]: mount for mount in container_of(pod)["volumeMounts"]}
+from rendered_chart import JOB, NIGHTLY, ONCE, TRAINING, merged, rendered
+from rendered_pods import AUTOSCALING, GPU, container_of, mounts_of, volumes_of
 
 
 def test_who_submits_kuberay_and_the_chart_itself_say_the_same() -> None:
@@ -115,12 +91,10 @@ def test_without_a_job_there_is_only_what_submit_needs() -> None:
     assert rendered().template["spec"]["entrypoint"]
 
 
-def test_an_evaluation_computes_where_the_gpu_is() -> None:
-    job = {"job": {"workflow": "evaluate", "list_csv": "list.csv", "root": "s3://sounds"}}
-    assert rendered({**job, **GPU}).template["spec"]["entrypointNumGpus"] == 1
-    on_cpus = rendered(job).template["spec"]
-    assert (on_cpus["entrypointNumCpus"], "entrypointNumGpus" in on_cpus) == (1, False)
-    assert not {"entrypointNumCpus", "entrypointNumGpus"} & rendered({**ONCE, **GPU}).template["spec"].keys()
+def test_no_driver_keeps_a_core_or_a_gpu_from_the_workers() -> None:
+    job = {"job": {"workflow": "evaluate", "list_csv": "list.csv", "root": "/sounds"}}
+    for values in (job, {**job, **GPU}, {**ONCE, **GPU}):
+        assert not {"entrypointNumCpus", "entrypointNumGpus"} & rendered(values).template["spec"].keys()
 
 
 def test_what_ends_a_run_is_handed_on() -> None:
@@ -172,142 +146,6 @@ def test_the_pods_that_wait_for_a_run_are_moved_by_no_autoscaler_and_go_where_th
     assert container_of(pods["models"])["envFrom"] == [{"secretRef": {"name": "bucket"}}]
 
 
-def test_a_group_that_does_not_scale_has_one_size() -> None:
-    (group,) = cluster_of(rendered({"workers": {"cpu": {"replicas": 3}}}))["workerGroupSpecs"]
-    assert (group["groupName"], group["replicas"], group["minReplicas"], group["maxReplicas"]) == ("cpu", 3, 3, 3)
-    assert "enableInTreeAutoscaling" not in cluster_of(rendered())
-
-
-def test_groups_that_scale_have_their_bounds() -> None:
-    cluster = cluster_of(rendered(merged(AUTOSCALING, {"workers": {"gpu": {"idleTimeoutSeconds": 30}}})))
-    cpu, gpu = cluster["workerGroupSpecs"]
-    assert (cpu["minReplicas"], cpu["replicas"], cpu["maxReplicas"]) == (0, 1, 4)
-    assert (gpu["minReplicas"], gpu["maxReplicas"], gpu["idleTimeoutSeconds"]) == (0, 1, 30)
-    assert cluster["enableInTreeAutoscaling"] is True
-    assert cluster["autoscalerOptions"]["version"] == "v2"
-    assert cluster["autoscalerOptions"]["resources"]["limits"] == {"memory": "1Gi"}
-
-
-def test_gpus_are_limits_of_the_gpu_group_alone() -> None:
-    pods = rendered(GPU).pods
-    assert container_of(pods["gpu"])["resources"]["limits"] == {"memory": "32Gi", "nvidia.com/gpu": 2}
-    assert "nvidia.com/gpu" not in str(container_of(pods["cpu"])) + str(container_of(pods["head"]))
-    assert pods["gpu"]["spec"]["tolerations"] == [
-        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ]
-
-
-def test_the_head_does_no_work_by_default() -> None:
-    assert cluster_of(rendered())["headGroupSpec"]["rayStartParams"] == {"num-cpus": "0"}
-
-
-def test_shared_memory_is_as_large_as_the_memory() -> None:
-    pods = rendered(GPU).pods
-    for name, memory in (("head", "8Gi"), ("cpu", "16Gi"), ("gpu", "32Gi")):
-        assert volumes_of(pods[name])["shared-memory"]["emptyDir"] == {"medium": "Memory", "sizeLimit": memory}
-        assert mounts_of(pods[name])["/dev/shm"]["name"] == "shared-memory"
-
-
-def test_scratch_is_the_disk_a_claim_of_the_pod_or_a_claim_of_all() -> None:
-    disk = rendered().pods["cpu"]
-    assert volumes_of(disk)["tmp"]["emptyDir"] == {"sizeLimit": "100Gi"}
-    pods = rendered({"scratch": {"kind": "ephemeral", "size": "1Ti", "storageClass": "fast"}}).pods
-    claim = pods["cpu"]
-    assert "emptyDir" in volumes_of(pods["head"])["tmp"], "the head fetches no media"
-    spec = volumes_of(claim)["tmp"]["ephemeral"]["volumeClaimTemplate"]["spec"]
-    assert (spec["storageClassName"], spec["resources"]["requests"]["storage"]) == ("fast", "1Ti")
-    shared = rendered({"scratch": {"kind": "existingClaim", "claim": "media"}}).pods["cpu"]
-    assert "emptyDir" in volumes_of(shared)["tmp"], "Ray's own files are no matter of other pods"
-    assert mounts_of(shared)["/scratch"]["name"] == "scratch"
-    assert environment_of(shared)["SOUNDQUARRY_SCRATCH"] == "/scratch"
-    assert "SOUNDQUARRY_SCRATCH" not in environment_of(disk)
-
-
-def test_models_on_a_claim_are_read_by_all_pods_and_written_by_the_one_that_pulls() -> None:
-    values = {"models": {"kind": "existingClaim", "claim": "models", "pull": ["clapsep"]}, **GPU}
-    release = rendered(values)
-    for name in ("head", "cpu", "gpu"):
-        assert mounts_of(release.pods[name])["/models"]["readOnly"] is True
-        assert environment_of(release.pods[name])["SOUNDQUARRY_MODELS"] == "/models"
-    job = release.one("Job")
-    assert job["metadata"]["annotations"] == {
-        "helm.sh/hook": "pre-install,pre-upgrade",
-        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
-    }
-    assert container_of(release.pods["models"])["args"] == ["models", "pull", "clapsep"]
-    assert "readOnly" not in mounts_of(release.pods["models"])["/models"]
-    assert not rendered().all("Job")
-
-
-def test_environment_volumes_and_secrets_reach_head_and_workers() -> None:
-    values = {
-        "env": [{"name": "AWS_ENDPOINT_URL", "value": "https://minio:9000"}],
-        "envFrom": [{"secretRef": {"name": "bucket"}}],
-        "ray": {"env": {"RAY_memory_monitor_refresh_ms": "0"}},
-        "volumes": [{"name": "archive", "persistentVolumeClaim": {"claimName": "archive"}}],
-        "volumeMounts": [{"name": "archive", "mountPath": "/archive"}],
-    }
-    pods = rendered(values).pods
-    for name in ("head", "cpu"):
-        assert environment_of(pods[name])["AWS_ENDPOINT_URL"] == "https://minio:9000"
-        assert environment_of(pods[name])["RAY_memory_monitor_refresh_ms"] == "0"
-        assert container_of(pods[name])["envFrom"] == [{"secretRef": {"name": "bucket"}}]
-        assert mounts_of(pods[name])["/archive"]["name"] == "archive"
-        assert "archive" in volumes_of(pods[name])
-
-
-def test_the_driver_tells_its_metrics_where_the_values_say() -> None:
-    values = {"monitoring": {"metricsPort": 9100, "pushgateway": {"url": "http://gateway:9091"}}}
-    head = rendered(values).pods["head"]
-    assert (
-        environment_of(head).items()
-        >= {
-            "SOUNDQUARRY_METRICS_PORT": "9100",
-            "SOUNDQUARRY_PUSHGATEWAY": "http://gateway:9091",
-            "SOUNDQUARRY_METRICS_JOB": "talks-soundquarry",
-        }.items()
-    )
-    assert {"name": "driver-metrics", "containerPort": 9100} in container_of(head)["ports"]
-    assert "SOUNDQUARRY_METRICS_PORT" not in environment_of(rendered(values).pods["cpu"])
-    silent = rendered({"monitoring": {"metricsPort": None}}).pods["head"]
-    assert "SOUNDQUARRY_METRICS_PORT" not in environment_of(silent)
-    assert {port["name"] for port in container_of(silent)["ports"]} == {"gcs-server", "dashboard", "metrics"}
-
-
-def test_with_autoscaling_the_driver_is_told_how_large_the_cluster_may_be() -> None:
-    workers = {
-        "cpu": {
-            "maxReplicas": 3,
-            "resources": {"requests": {"cpu": "1500m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}},
-        },
-        "gpu": {"enabled": True, "maxReplicas": 5, "gpus": 2},
-    }
-    grows = rendered({"workers": workers, "autoscaling": {"enabled": True}}).pods["head"]
-    told = {
-        "SOUNDQUARRY_MAX_CPUS": str(3 * 2 + 5 * 8), "SOUNDQUARRY_MAX_GPUS": "10", "SOUNDQUARRY_NODE_CPUS": "2",
-    }  # fmt: skip
-    assert environment_of(grows).items() >= told.items()
-    assert not environment_of(rendered({"workers": workers}).pods["head"]).keys() & told.keys()
-
-
-@pytest.mark.parametrize("auth", ["token", "disabled"])
-def test_ray_asks_for_a_token_or_for_none_on_all_nodes(auth: str) -> None:
-    release = rendered({"ray": {"auth": auth}})
-    assert cluster_of(release)["authOptions"] == {"mode": auth}
-    for name in ("head", "cpu", "submitter"):
-        assert environment_of(release.pods[name])["RAY_AUTH_MODE"] == auth
-
-
-def test_a_digest_counts_in_the_place_of_a_tag() -> None:
-    digest = "sha256:" + 64 * "a"
-    image = {"repository": "registry.example.com/soundquarry", "tag": "1", "pullSecrets": ["pull"]}
-    for given, wanted in (({}, ":1"), ({"digest": digest}, f"@{digest}")):
-        release = rendered(merged(NIGHTLY, {"image": {**image, **given}}))
-        for pod in release.pods.values():
-            assert container_of(pod)["image"] == "registry.example.com/soundquarry" + wanted
-            assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]
-
-
 def test_kueue_finds_its_queue_on_every_run() -> None:
     queue = {"kueue": {"queueName": "media"}}
     for labels in (
@@ -318,13 +156,3 @@ def test_kueue_finds_its_queue_on_every_run() -> None:
     elastic = rendered({**AUTOSCALING, "kueue": {"queueName": "media", "elasticJobs": True}}).template["metadata"]
     assert elastic["annotations"] == {"kueue.x-k8s.io/elastic-job": "true"}
     assert "annotations" not in rendered(queue).template["metadata"]
-
-
-def test_labels_of_the_values_do_not_take_a_pod_out_of_the_release() -> None:
-    labels = rendered({"head": {"labels": {"team": "sound", "app.kubernetes.io/name": "mine"}}}).pods["head"]
-    assert labels["metadata"]["labels"] == {
-        "app.kubernetes.io/name": "soundquarry",
-        "app.kubernetes.io/instance": "talks",
-        "app.kubernetes.io/component": "head",
-        "team": "sound",
-    }

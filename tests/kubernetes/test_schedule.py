@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from helm_release import Release, everything
 from kubernetes_work import log_of, outcome, pod_of, started_by
 from made_media import RATE, chirp, encode
 from server_api import Api, Object, RefusedError, awaited
+from soundquarry_command import soundquarry
 from tiny_kubelet import TinyKubelet
 from tiny_kuberay import RAY, TinyKubeRay
 
@@ -77,6 +79,16 @@ def test_a_tick_ends_in_stems(release: Release, folder: Path, kuberay: TinyKubeR
     (run,) = runs(release)
     assert run["status"]["jobStatus"] == "SUCCEEDED"
     assert run["metadata"]["ownerReferences"][0]["name"] == TICK
+
+
+def test_the_schedule_is_listed(plane: ControlPlane, release: Release, folder: Path) -> None:
+    release.install(nightly(folder))
+    done = soundquarry(plane, release.namespace, "jobs", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "not shown" not in done.stderr
+    (line,) = map(json.loads, done.stdout.splitlines())
+    told = [line[name] for name in ("kind", "name", "cron", "suspended", "last_scheduled", "active")]
+    assert told == ["CronJob", release.fullname, NEVER, False, None, []]
 
 
 def test_while_a_run_is_under_way_another_tick_says_so_and_leaves(release: Release, folder: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_here import command_here
 
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
 
@@ -66,8 +67,18 @@ def test_wrong_use_is_a_sentence_that_names_the_value(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.csv").write_text("uri,start\nx.wav,soon\n")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    done = run(*arguments)
-    assert done.returncode == code, done.stderr
+    done = command_here(*arguments)
+    assert done.exit_code == code, done.stderr
     assert said in done.stderr
+
+
+def test_a_process_that_was_used_wrongly_ends_with_its_sentence_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    done = run("extract", "nothing.wav", "--catalog", "everyday", "--out", "o")
+    assert done.returncode == 2
+    assert "nothing.wav" in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,7 @@
-"""The whole flow on a real local Ray: nothing lost, nothing twice, whatever is killed and however the work is cut."""
+"""The whole flow on a real local Ray: nothing lost, nothing twice, whatever is killed and however the work is cut.
+
+What is killed is a process with a Ray of its own; the other runs are of this process and share one Ray.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
+from command_here import command_here, told_by
 from made_archives import zip_of
 from made_media import chirp, encode, ffmpeg
 
@@ -27,6 +32,9 @@ Stems = dict[tuple[str, int, str], npt.NDArray[np.float32]]
 SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
 CATALOG = "- a dog barking\n- rain\n"
 RATE = 32_000
+
+
+pytestmark = pytest.mark.usefixtures("one_ray")
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +50,21 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(archive: Path, out: Path, *options: str) -> list[str]:
+def arguments(archive: Path, out: Path, *options: str, source: Path | None = None) -> list[str]:
     return [
-        *SOUNDQUARRY, "extract", str(archive), "--catalog", str(archive / "catalog.yaml"), "--out", str(out),
+        "extract", str(source or archive), "--catalog", str(archive / "catalog.yaml"), "--out", str(out),
         "--no-gate", "--device", "cpu", "--json", *options,
     ]  # fmt: skip
 
 
-def extract(archive: Path, out: Path, *options: str) -> list[dict[str, object]]:
-    """The JSON lines of a run that must end well."""
-    done = subprocess.run(command(archive, out, *options), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def command(archive: Path, out: Path, *options: str) -> list[str]:
+    """The same for a process of its own, with a Ray of its own."""
+    return [*SOUNDQUARRY, *arguments(archive, out, *options)]
+
+
+def extract(archive: Path, out: Path, *options: str) -> list[dict[str, Any]]:
+    """The JSON lines of a run in this process, which must end well."""
+    return told_by(*arguments(archive, out, *options))
 
 
 def stems_of(out: Path) -> Stems:
@@ -77,7 +88,7 @@ def ids(out: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(archive: Path, one_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dataset of one uninterrupted run with units of 20 seconds."""
     out = tmp_path_factory.mktemp("whole") / "out"
     extract(archive, out, "--unit-seconds", "20")
@@ -122,21 +133,19 @@ def test_neither_unit_length_nor_workers_change_a_stem(archive: Path, whole: Pat
 
 
 def test_another_setting_is_refused_with_what_differs(archive: Path, whole: Path) -> None:
-    done = subprocess.run(command(archive, whole, "--unit-seconds", "30"), capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = command_here(*arguments(archive, whole, "--unit-seconds", "30"))
+    assert done.exit_code == 2
     assert "unit_seconds" in done.stderr
     assert "--out" in done.stderr
 
 
 def test_wrong_use_ends_with_two_before_anything_is_written(archive: Path, tmp_path: Path) -> None:
-    missing = subprocess.run(
-        command(archive / "nothing-here.wav", tmp_path / "out"), capture_output=True, text=True, check=False
-    )
-    assert missing.returncode == 2
+    missing = command_here(*arguments(archive, tmp_path / "out", source=archive / "nothing-here.wav"))
+    assert missing.exit_code == 2
+    assert "nothing-here.wav" in missing.stderr
     (tmp_path / "empty.yaml").write_text("[]")
-    empty = [*command(archive, tmp_path / "out"), "--catalog", str(tmp_path / "empty.yaml")]
-    done = subprocess.run(empty, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = command_here(*arguments(archive, tmp_path / "out"), "--catalog", str(tmp_path / "empty.yaml"))
+    assert done.exit_code == 2
     assert "empty" in done.stderr
     assert not (tmp_path / "out" / "stems").exists()
 
@@ -147,16 +156,10 @@ def test_clips_of_a_manifest_may_overlap_and_their_tags_are_in_every_row(archive
     lines = ["uri,start,end,tags,licence", f"{member},9.5,21,field;dog,CC0", f"{member},15,32.5,,", f"{member},70,80,,"]
     manifest = tmp_path / "clips.csv"
     manifest.write_text("\n".join([*lines, "gone.wav,,,,"]))
-    dry = subprocess.run(
-        [*SOUNDQUARRY, "extract", str(manifest), *command(archive, tmp_path / "out", "--dry-run")[5:]],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert (json.loads(dry.stdout)["sources"], json.loads(dry.stdout)["problems"]) == (4, 1)
+    (dry,) = told_by(*arguments(archive, tmp_path / "out", "--dry-run", source=manifest))
+    assert (dry["sources"], dry["problems"]) == (4, 1)
 
-    subprocess.run(
-        [*SOUNDQUARRY, "extract", str(manifest), *command(archive, tmp_path / "out", "--unit-seconds", "20")[5:]],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    told_by(*arguments(archive, tmp_path / "out", "--unit-seconds", "20", source=manifest))
     assert verify_dataset(str(tmp_path / "out")).findings == []
     rows = pads.dataset(tmp_path / "out" / "stems").to_table().to_pylist()
     spans = {(row["start_seconds"], row["end_seconds"], *row["tags"]) for row in rows}
@@ -167,9 +170,7 @@ def test_clips_of_a_manifest_may_overlap_and_their_tags_are_in_every_row(archive
 
 
 def test_a_dry_run_estimates_and_writes_nothing(archive: Path, tmp_path: Path) -> None:
-    done = subprocess.run(command(archive, tmp_path / "out", "--dry-run"), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    estimate = json.loads(done.stdout)
+    (estimate,) = extract(archive, tmp_path / "out", "--dry-run")
     assert estimate["sources"] == 5
     assert estimate["queries"] == 2
     assert estimate["units"] >= 4

@@ -14,6 +14,7 @@ from kubernetes_server import kubernetes_api
 from rayjob_template import rayjob_template
 
 CONFIG_MAPS = "/api/v1/namespaces/media/configmaps"
+CRON_JOBS = "/apis/batch/v1/namespaces/media/cronjobs"
 RAYJOBS = "/apis/ray.io/v1/namespaces/media/rayjobs"
 
 
@@ -114,5 +115,7 @@ def test_what_is_missing_and_what_is_there_already_are_told_apart(api: Kubernete
     assert json.loads(ask(api, "GET", f"{CONFIG_MAPS}/a")[1])["reason"] == "NotFound"
     assert ask(api, "POST", CONFIG_MAPS, config_map())[0] == 201
     assert json.loads(ask(api, "POST", CONFIG_MAPS, config_map())[1])["reason"] == "AlreadyExists"
+    assert ask(api, "GET", CRON_JOBS)[0] == 200
+    assert ask(api, "GET", CRON_JOBS.replace("v1", "v1beta1")) == (404, "404 page not found\n")
     api.groups.remove("ray.io")
     assert ask(api, "GET", RAYJOBS) == (404, "404 page not found\n")

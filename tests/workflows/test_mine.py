@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +9,16 @@ import numpy as np
 import pyarrow.dataset as pads
 import pytest
 import soundfile
+from command_here import command_here, told_by
 from made_media import encode, plain_decode, sample_media
 
 from model.synthesis import synthesise
 from operators.media.probe import probe
 from operators.verification import verify_dataset
 
-SOUNDQUARRY = [sys.executable, "-m", "workflows.cli"]
+pytestmark = pytest.mark.usefixtures("one_ray")
 RATE = 44_100
-SECONDS = 72
+SECONDS = 48
 CATALOG = """
 - {id: dog, text: a dog barking, ucs: ANMLDog}
 - {id: bell, text: a doorbell ringing}
@@ -31,9 +29,7 @@ CATALOG = """
 def run(command: str, source: Path, catalog: Path, out: Path, *options: str) -> list[dict[str, Any]]:
     """The JSON lines of a run that must end well."""
     arguments = [command, str(source), "--catalog", str(catalog), "--out", str(out), "--device", "cpu", "--json"]
-    done = subprocess.run([*SOUNDQUARRY, *arguments, *options], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return told_by(*arguments, *options)
 
 
 def rows_of(out: Path, *columns: str) -> list[dict[str, Any]]:
@@ -47,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mining")
     random = np.random.default_rng(0)
     sound = 0.001 * random.standard_normal((SECONDS * RATE, 2))
-    for label, starts in (("dog", (2, 17, 38, 58)), ("doorbell", (8, 26.5, 43, 66))):
+    for label, starts in (("dog", (2, 17, 38)), ("doorbell", (8, 26.5))):
         for start in starts:
             clip = synthesise(label, 5.0, RATE, random)
             gains = random.uniform(0.3, 1.0, 2)
@@ -81,10 +77,8 @@ def test_exclusive_stems_and_residual_at_the_sources_rate_are_the_source(folder:
     out, files = tmp_path / "out", tmp_path / "files"
     run("extract", folder, folder / "catalog.yaml", out, "--exclusive", "--rate", "source")
     assert [f for f in verify_dataset(str(out), decode=True).findings if not f.harmless] == []
-    exported = subprocess.run(
-        [*SOUNDQUARRY, "export", str(out), "--to", str(files)], capture_output=True, text=True, check=False
-    )
-    assert exported.returncode == 0, exported.stderr
+    exported = command_here("export", str(out), "--to", str(files))
+    assert exported.exit_code == 0, exported.stderr
     for name, rate, channels, layout in (("yard", RATE, 2, "stereo"), ("surround", 96_000, 6, "5.1")):
         source = plain_decode(folder / f"{name}.flac", channels, rate=rate)
         stems = sorted((files / name).glob("*.wav"))
@@ -104,9 +98,8 @@ def test_a_category_that_the_list_does_not_know_is_refused_before_anything_is_do
 ) -> None:
     (tmp_path / "ucs.csv").write_text("Category,CatID\nANIMALS,ANMLDogs\n")
     command = ["mine", str(folder), "--catalog", str(folder / "catalog.yaml"), "--out", str(tmp_path / "out")]
-    refused = [*SOUNDQUARRY, *command, "--ucs-list", str(tmp_path / "ucs.csv")]
-    done = subprocess.run(refused, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = command_here(*command, "--ucs-list", str(tmp_path / "ucs.csv"))
+    assert done.exit_code == 2
     assert "query 'dog': ucs 'ANMLDog' is not among the 1" in done.stderr
     assert "did you mean 'ANMLDogs'?" in done.stderr
     assert not (tmp_path / "out").exists()

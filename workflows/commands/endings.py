@@ -64,7 +64,7 @@ def _end_for_the_work(error: Exception) -> None:
     from workflows.captions import AlreadyThereError
     from workflows.cluster import ClusterError
     from workflows.device import DeviceError
-    from workflows.evaluate import ListError
+    from workflows.evaluation.mixtures import ListError
     from workflows.training.clip_list import TrainingDataError
     from workflows.training.job import TrainingRunError
 

@@ -115,11 +115,12 @@ def list_jobs(
     kube_context: Context = None,
     as_json: Json = False,
 ) -> None:
-    """The jobs that were submitted, the newest first."""
-    from workflows.jobs.job_list import print_jobs
+    """The jobs that were submitted, the newest first; then the schedules that begin some."""
+    from workflows.jobs.job_list import print_jobs, print_schedules
 
     service = JobTarget(address, kubernetes, namespace, release, kube_context).service()
     print_jobs(run(lambda: service.list()), as_json=as_json)
+    print_schedules(run(lambda: service.schedules()), as_json=as_json)
 
 
 @jobs.command()

@@ -1,85 +1,17 @@
-"""Commands about models and the machine: `evaluate`, the group `models`, and `doctor`."""
+"""Commands about models and the machine: the group `models`, and `doctor`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from workflows.commands.endings import GOES_ON, run, wrong_use
-from workflows.commands.options import Device, Json, ModelName, Precision, check_device
+from workflows.commands.options import Json
 
 models = typer.Typer(no_args_is_help=False)
 KnownName = Annotated[str, typer.Argument(metavar="NAME", help="a model's name, see `soundquarry models`")]
-
-
-def _path(given: str) -> Path:
-    if "://" in given:
-        raise typer.BadParameter(f"{given} is a URL, and only paths are read here; fetch it first, and give its path")
-    return Path(given)
-
-
-def evaluate(
-    list_csv: Annotated[
-        Path, typer.Argument(metavar="LIST.csv", parser=_path, help="columns target_path, noise_path, snr_db, caption")
-    ],
-    root: Annotated[
-        Path, typer.Option(metavar="PATH", parser=_path, help="folder that the paths of the list are relative to")
-    ],
-    model: ModelName = "mini",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", parser=_path, help="write the result, with every row, to this JSON file"),
-    ] = None,
-    negative: Annotated[bool, typer.Option("--negative", help="give the network the negative caption too")] = False,
-    bss: Annotated[bool, typer.Option("--bss", help="add BSS-eval SDR improvement (slow)")] = False,
-    unseen: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", parser=_path, help="file with labels: their rows are reported apart, as unseen"),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure separation quality on a list of mixtures: SDR and SI-SDR improvement with 95 % intervals."""
-    from dataclasses import asdict
-
-    from workflows.evaluate import evaluate as run_evaluate
-    from workflows.evaluate import summarise
-
-    check_device(device)
-    done = run(
-        lambda: run_evaluate(list_csv, root, model, device=device, precision=precision, negative=negative, bss=bss)
-    )
-    rows = done.rows
-    result: dict[str, Any] = {
-        **summarise(rows),
-        "model": model,
-        "model_signature": done.model_signature,
-        "device": done.device,
-        "precision": done.precision,
-        "rows": [asdict(row) for row in rows],
-    }
-    if unseen is not None:
-        labels = set(run(lambda: unseen.read_text(encoding="utf-8")).split())
-        result["seen"] = summarise([row for row in rows if row.target_label not in labels])
-        result["unseen"] = summarise([row for row in rows if row.target_label in labels])
-    if out is not None:
-        run(lambda: out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8"))
-    if as_json:
-        print(json.dumps({key: value for key, value in result.items() if key != "rows"}))
-        return
-    for name in ("all", "seen", "unseen"):
-        part = result if name == "all" else result.get(name)
-        if part and part["n"]:
-            low, high = part["sdri_db_interval"]
-            si_low, si_high = part["si_sdri_db_interval"]
-            print(
-                f"{name:7} n {part['n']:4}   SDRi {part['sdri_db']:6.2f} dB [{low:.2f}, {high:.2f}]   "
-                f"SI-SDRi {part['si_sdri_db']:6.2f} dB [{si_low:.2f}, {si_high:.2f}]"
-            )
 
 
 @models.callback(invoke_without_command=True)

@@ -10,6 +10,7 @@ import typer
 from workflows.commands.endings import wrong_use
 
 DEVICES: Final = ("auto", "cpu", "cuda")
+QUERY_KINDS: Final = ("text", "audio", "both")
 UNIT_SECONDS: Final = (1.0, 600.0)
 FEWEST_WORKERS: Final = 1
 PORTS: Final = (1, 65_535)

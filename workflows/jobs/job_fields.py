@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_typ
 import typer
 
 from workflows.commands.archives import extract, mine
-from workflows.commands.models import evaluate
-from workflows.commands.options import DEVICES, FEWEST_WORKERS, PORTS, UNIT_SECONDS
+from workflows.commands.evaluation import evaluate
+from workflows.commands.options import DEVICES, FEWEST_WORKERS, PORTS, QUERY_KINDS, UNIT_SECONDS
 from workflows.commands.training import train
 
 WORKFLOWS: Final[Mapping[str, Callable[..., None]]] = {
@@ -140,6 +140,10 @@ def _limits(workflow: str, name: str) -> tuple[tuple[str, ...], float | None, fl
     match name:
         case "device":
             return DEVICES, None, None
+        case "query":
+            return QUERY_KINDS, None, None
+        case "limit":
+            return (), 1, None
         case "unit_seconds":
             return (), *UNIT_SECONDS
         case "workers" | "mixers":

@@ -29,7 +29,7 @@ from workflows.jobs.local_paths import with_absolute_paths
 if TYPE_CHECKING:  # the catalog brings pydantic and fsspec, and `--help` needs neither
     from operators.catalog import Catalog
 
-BESIDE: Final = frozenset({"catalog", "recipe", "ucs_list", "list_csv", "unseen", "held_out"})
+BESIDE: Final = frozenset({"catalog", "recipe", "ucs_list", "list_csv", "unseen", "exemplars", "held_out"})
 """Options whose files lie beside the job file."""
 SILENT: Final = frozenset({"json", "metrics_port", "pushgateway", "metrics_job", "device", "workers", "max_gpu_hours"})
 """Options that change nothing about what a job makes, only what it tells of it, and how fast and how far it gets."""

@@ -1,4 +1,4 @@
-"""Jobs on a cluster, as a table or as JSON."""
+"""Jobs on a cluster and what begins them by the clock, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from workflows.jobs.job_service import JobState
+from workflows.jobs.job_service import JobState, Schedule
 
 HEAD = ("NAME", "WORKFLOW", "STATE", "STARTED", "FOR")
+SCHEDULE_HEAD = ("SCHEDULE", "KIND", "CRON", "TIME ZONE", "SUSPENDED", "LAST BEGUN", "LAST SUCCESS", "RUNS NOW")
+CLUSTERS_OWN = "the cluster's"
 
 
 def print_jobs(states: Sequence[JobState], *, as_json: bool = False) -> None:
@@ -19,10 +21,17 @@ def print_jobs(states: Sequence[JobState], *, as_json: bool = False) -> None:
         for state in states:
             print(json.dumps(as_row(state), ensure_ascii=False))
         return
-    rows = [HEAD, *((state.name, state.workflow, state.state, *_times(state)) for state in states)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print_table([HEAD, *((state.name, state.workflow, state.state, *_times(state)) for state in states)])
+
+
+def print_schedules(schedules: Sequence[Schedule], *, as_json: bool = False) -> None:
+    """One line, or one JSON object, per schedule; a table of its own, and nothing where there is none."""
+    if as_json:
+        for schedule in schedules:
+            print(json.dumps(as_row(schedule), ensure_ascii=False))
+    elif schedules:
+        print()
+        _print_table([SCHEDULE_HEAD, *map(_cells, schedules)])
 
 
 def print_job(state: JobState, *, as_json: bool = False) -> None:
@@ -37,9 +46,33 @@ def print_job(state: JobState, *, as_json: bool = False) -> None:
         print(f"why       {state.message}")
 
 
-def as_row(state: JobState) -> dict[str, Any]:
-    """The job as JSON holds it, times in ISO 8601."""
-    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(state).items()}
+def as_row(told: JobState | Schedule) -> dict[str, Any]:
+    """A job or a schedule as JSON holds it: its `kind` (job, CronJob, RayCronJob), and times in ISO 8601."""
+    fields = {"kind": "job", **asdict(told)}
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in fields.items()}
+
+
+def _cells(schedule: Schedule) -> tuple[str, ...]:
+    return (
+        schedule.name,
+        schedule.kind,
+        schedule.cron,
+        schedule.time_zone or CLUSTERS_OWN,
+        "yes" if schedule.suspended else "no",
+        _moment(schedule.last_scheduled),
+        _moment(schedule.last_succeeded),
+        ", ".join(schedule.active) or "-",
+    )
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _moment(time: datetime | None) -> str:
+    return "-" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _times(state: JobState) -> tuple[str, str]:
@@ -47,4 +80,4 @@ def _times(state: JobState) -> tuple[str, str]:
         return "-", "-"
     length = (state.ended or datetime.now(UTC)) - state.started
     whole = timedelta(seconds=max(0, round(length.total_seconds())))
-    return f"{state.started.astimezone():%Y-%m-%d %H:%M:%S}", str(whole)
+    return _moment(state.started), str(whole)

@@ -48,6 +48,22 @@ class JobState:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """What begins a job by the clock. `kind` is what it is called where it lies: CronJob, RayCronJob."""
+
+    name: str
+    kind: str
+    cron: str
+    time_zone: str | None
+    """None: the cluster's own."""
+    suspended: bool
+    last_scheduled: datetime | None = None
+    last_succeeded: datetime | None = None
+    active: tuple[str, ...] = ()
+    """The jobs that go on now; where one is about to be submitted, what submits it."""
+
+
+@dataclass(frozen=True)
 class Submitted:
     """The job that does the work: a new one, or one that was under way already."""
 
@@ -71,6 +87,10 @@ class JobService(Protocol):
 
     def list(self) -> list[JobState]:
         """The jobs that were submitted by this program, the newest first."""
+        ...
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """What begins jobs by the clock there, by name."""
         ...
 
     def status(self, name: str) -> JobState:

@@ -10,8 +10,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-PLACES: Final = ("sources", "list_csv", "root", "unseen", "data", "validation", "held_out", "out")
+PLACES: Final = (
+    *("sources", "list_csv", "root", "unseen", "exemplars", "data", "validation", "held_out"),
+    *("out", "csv", "plot"),
+)
 """Options that name places of data."""
+WRITTEN: Final = frozenset({"out", "csv", "plot"})
+"""Those that are written."""
 CLIPS: Final = ("data", "validation")
 """Those of them in which sounds that are made on the spot have a name among the places."""
 LOCAL_SCHEMES: Final = ("file://", "local://")
@@ -53,7 +58,7 @@ def words_about(name: str, places: Sequence[str], mounted: Collection[str] = (),
     if not local:
         return ""
     more = f" and {len(local) - 1} more" if len(local) > 1 else ""
-    must = "can write" if name == "out" else "sees"
+    must = "can write" if name in WRITTEN else "sees"
     url = f"; else give a URL such as s3://bucket/{name}" if may_be_url else ""
     return (
         f"{name}: {local[0]}{more} is a path of this machine, not sent along: right only where every node of "

@@ -10,7 +10,7 @@ from typing import Any
 from model.checkpoint import Calibration, save_checkpoint
 from model.registry import DEFAULT_MODEL, load_model
 from model.separator import Separator
-from model.training.lora import merge
+from model.training.lora import merge_adapters
 from model.training.networks import build_network
 from model.training.recipe import Recipe
 from model.training.training_state import State
@@ -27,7 +27,7 @@ def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str
     towers = load_model(recipe.towers)
     network = build_network(recipe.network, towers.clap.width, recipe.seed)
     network.load_state_dict(state["best"] or state["average"])
-    merge(network)
+    merge_adapters(network)
     tells = isinstance(network, Separator) and recipe.objective != "weak"  # which trains no presence
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE

@@ -23,10 +23,6 @@ kueue.x-k8s.io/elastic-job: "true"
 {{- define "soundquarry.rayJobSpec" -}}
 {{- $run := .Values.run -}}
 entrypoint: soundquarry run /etc/soundquarry/job.yaml
-{{- /* `evaluate` computes in its own process, the other workflows in Ray's workers. */}}
-{{- if eq (default "" .Values.job.workflow) "evaluate" }}
-{{ .Values.workers.gpu.enabled | ternary "entrypointNumGpus" "entrypointNumCpus" }}: 1
-{{- end }}
 submissionMode: {{ $run.submissionMode }}
 backoffLimit: {{ int $run.backoffLimit }}
 {{- with $run.activeDeadlineSeconds }}

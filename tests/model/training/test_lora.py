@@ -12,7 +12,7 @@ from small_towers import enliven
 from torch import Tensor, nn
 
 from model.htsat import HTSATConfig, HTSATEncoder
-from model.training.lora import AdaptedLinear, adapt, merge
+from model.training.lora import AdaptedLinear, add_adapters, merge_adapters
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -29,7 +29,7 @@ def plain() -> HTSATEncoder:
 @pytest.fixture
 def adapted(plain: HTSATEncoder) -> HTSATEncoder:
     encoder = copy.deepcopy(plain)
-    adapt(encoder, seeded(), rank=2)
+    add_adapters(encoder, 2, generator=seeded())
     return encoder
 
 
@@ -56,7 +56,7 @@ def test_at_the_published_size_860160_numbers_and_35840_biases_learn() -> None:
     with torch.device("meta"):
         encoder = HTSATEncoder(HTSATConfig())
     frozen = {name: tuple(p.shape) for name, p in encoder.named_parameters()}
-    adapt(encoder, seeded())
+    add_adapters(encoder, generator=seeded())
     learn = {name: p.numel() for name, p in encoder.named_parameters() if p.requires_grad}
     matrices = {name: count for name, count in learn.items() if ".lora_" in name}
     assert (len(matrices), sum(matrices.values())) == (72, 860_160)
@@ -90,7 +90,7 @@ def test_merged_adapters_do_the_same_and_leave_no_trace(
 ) -> None:
     before = last_tap(shaken(adapted), signal)
     assert float((before - last_tap(plain, signal)).abs().max()) > 0.1
-    merge(adapted)
+    merge_adapters(adapted)
     assert float((last_tap(adapted, signal) - before).abs().max()) < 1e-6 * float(before.abs().max())
     assert adapted.state_dict().keys() == plain.state_dict().keys()
     assert all(p.requires_grad for p in adapted.parameters())
@@ -116,7 +116,7 @@ def test_the_same_seed_begins_with_the_same_adapters(plain: HTSATEncoder) -> Non
     states = []
     for seed in (0, 0, 1):
         encoder = copy.deepcopy(plain)
-        adapt(encoder, seeded(seed), rank=2)
+        add_adapters(encoder, 2, generator=seeded(seed))
         states.append(encoder.state_dict()["layers.0.blocks.0.attn.qkv.lora_A"])
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
@@ -124,8 +124,8 @@ def test_the_same_seed_begins_with_the_same_adapters(plain: HTSATEncoder) -> Non
 
 def test_what_cannot_be_adapted_is_refused(plain: HTSATEncoder, adapted: HTSATEncoder) -> None:
     with pytest.raises(ValueError, match="has adapters already; merge them first"):
-        adapt(adapted, seeded())
+        add_adapters(adapted, generator=seeded())
     with pytest.raises(ValueError, match="a Linear has no window attention to adapt"):
-        adapt(nn.Linear(2, 2), seeded())
+        add_adapters(nn.Linear(2, 2), generator=seeded())
     with pytest.raises(ValueError, match="a rank is 1 to 8 for a layer of 8 to 24, got 9"):
-        adapt(plain, seeded(), rank=9)
+        add_adapters(plain, 9, generator=seeded())

@@ -188,7 +188,7 @@ def test_an_option_out_of_range_is_told_as_it_was_given(job_file: Path) -> None:
         (["--thresold", "1"], JOB, "No such option: --thresold"),
         ([], "workflow: extract\nsources: [a]\ncatalog: everyday", "Missing option '--out'"),
         ([], JOB.replace("catalog.yaml", "evryday"), "did you mean 'everyday'?"),
-        (["--address", "x"], "workflow: evaluate\nlist_csv: a.csv\nroot: .", "No such option: --address"),
+        (["--threshold", "1"], "workflow: evaluate\nlist_csv: a.csv\nroot: .", "No such option: --threshold"),
     ],
 )
 def test_run_ends_with_2_for_a_job_that_cannot_be_meant(

@@ -38,6 +38,16 @@ class KubernetesApi:
     def rayjobs(self) -> list[Object]:
         return self._items(self._custom.list_namespaced_custom_object, *RAYJOBS, self.namespace, "rayjobs")
 
+    def items_where_known(self, group: str, version: str, resource: str, labels: str) -> list[Object] | None:
+        """The objects of any kind; None where the cluster does not know the kind."""
+        call = self._custom.list_namespaced_custom_object
+        try:
+            return self._items(call, group, version, self.namespace, resource, label_selector=labels)
+        except JobError as error:
+            if status_of_refusal(error) == 404:
+                return None
+            raise
+
     def rayjob(self, name: str) -> Object | None:
         """The RayJob, None where there is none."""
         call = self._custom.get_namespaced_custom_object
@@ -148,6 +158,11 @@ class KubernetesApi:
         if not 200 <= response.status <= 299:
             raise ApiException(http_resp=response)
         return response
+
+
+def status_of_refusal(error: JobError) -> int | None:
+    """The HTTP status with which the server refused something; None where there was no answer."""
+    return getattr(error.__cause__, "status", None)
 
 
 def told_at(event: Object) -> str:

@@ -16,7 +16,15 @@ from typing import Final
 
 from workflows.jobs.job_file import JobFile
 from workflows.jobs.job_parcel import parcel
-from workflows.jobs.job_service import STOPPED_EXIT_CODE, IfRunning, JobError, JobState, Submitted, exit_code_of
+from workflows.jobs.job_service import (
+    STOPPED_EXIT_CODE,
+    IfRunning,
+    JobError,
+    JobState,
+    Schedule,
+    Submitted,
+    exit_code_of,
+)
 from workflows.jobs.on_kubernetes.api import KubernetesApi, Object
 from workflows.jobs.on_kubernetes.chart_template import find_template
 from workflows.jobs.on_kubernetes.pod_log import PodLog
@@ -35,6 +43,7 @@ from workflows.jobs.on_kubernetes.rayjob_state import (
     status_of,
 )
 from workflows.jobs.on_kubernetes.rayjob_submit import Submission
+from workflows.jobs.on_kubernetes.schedules import schedules
 from workflows.jobs.on_kubernetes.troubles import explained
 from workflows.jobs.on_kubernetes.watch import changes
 
@@ -79,6 +88,10 @@ class KubernetesJobs:
         jobs = [job for job in self._api.rayjobs() if is_ours(job) and self._release in (None, label(job, RELEASE))]
         jobs.sort(key=lambda job: job["metadata"].get("creationTimestamp") or "", reverse=True)
         return [state_of(job, _summary(job)) for job in jobs]
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The chart's CronJobs and RayCronJobs; whatever may not be listed is said, and left out."""
+        return schedules(self._api, self._release, self._say)
 
     def status(self, name: str) -> JobState:
         """How far it is; where it waits, or has failed, with the reason."""

@@ -24,9 +24,6 @@ JOB_VOLUME: Final = "job"
 MOST_NAME_CHARACTERS: Final = 47
 """KubeRay's limit: it hangs suffixes of its own behind the name."""
 NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-IN_THE_DRIVER: Final = frozenset({"evaluate"})
-"""Workflows that compute in their own process; the others do it in Ray's workers, and their driver needs nothing."""
-GPU: Final = "nvidia.com/gpu"
 METRICS_JOB: Final = "SOUNDQUARRY_METRICS_JOB"
 SUBMITTED: Final = "-adhoc"
 """Behind the job that the chart's own run is to the Pushgateway; the chart's alerts know both."""
@@ -66,7 +63,7 @@ def rayjob(template: Template, name: str, namespace: str, workflow: str, work: s
     if job_map != template.job_map:
         _forget_the_charts_job(manifest)
         _tell_apart(manifest["spec"])
-    _reserve(manifest["spec"], workflow)
+    _reserve_nothing(manifest["spec"])
     for volume in _job_volumes(manifest):
         volume["configMap"]["name"] = job_map
     return manifest
@@ -123,15 +120,11 @@ def _tell_apart(spec: Object) -> None:
             variable["value"] += SUBMITTED
 
 
-def _reserve(spec: Object, workflow: str) -> None:
-    """What of the cluster the driver has for itself. The template says it for the chart's own job."""
+def _reserve_nothing(spec: Object) -> None:
+    """Every workflow computes in Ray's workers, and a driver that kept a GPU for itself would keep it from them. What
+    an older chart's template reserves for its own job is left out."""
     for field in ("entrypointNumCpus", "entrypointNumGpus"):
         spec.pop(field, None)
-    if workflow in IN_THE_DRIVER:
-        groups = (spec.get("rayClusterSpec") or {}).get("workerGroupSpecs") or []
-        containers = [container for group in groups for container in group["template"]["spec"]["containers"]]
-        has_gpu = any(GPU in (container.get("resources", {}).get("limits") or {}) for container in containers)
-        spec["entrypointNumGpus" if has_gpu else "entrypointNumCpus"] = 1
 
 
 def _job_volumes(manifest: Object) -> Iterator[dict[str, Any]]:

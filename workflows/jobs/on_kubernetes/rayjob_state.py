@@ -87,8 +87,8 @@ def state_of(job: Object, message: str = "", exit_code: int | None = None) -> Jo
         name=job["metadata"]["name"],
         workflow=label(job, WORKFLOW),
         state=progress,
-        started=_time(ray.get("startTime") or status.get("startTime")),
-        ended=_time(ray.get("endTime") or status.get("endTime")) if is_over(job) else None,
+        started=instant(ray.get("startTime") or status.get("startTime")),
+        ended=instant(ray.get("endTime") or status.get("endTime")) if is_over(job) else None,
         exit_code=exit_code,
         message=message,
     )
@@ -107,5 +107,6 @@ def driver_exit_code(message: str) -> int | None:
     return code if code >= 0 else 128 - code
 
 
-def _time(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """The moment of a time stamp; None where there is none."""
     return None if not text else datetime.fromisoformat(text)

@@ -22,6 +22,7 @@ from workflows.jobs.job_service import (
     JobError,
     JobState,
     Progress,
+    Schedule,
     Submitted,
     exit_code_of,
     instead_of,
@@ -91,6 +92,10 @@ class RayJobs:
         """The jobs of this program that the head remembers, the newest first."""
         ours = [found for found in self._all() if found.metadata and found.metadata.get("program") == PROGRAM]
         return [state_of(found) for found in sorted(ours, key=lambda found: found.start_time or 0, reverse=True)]
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """Ray begins nothing by the clock."""
+        return ()
 
     def status(self, name: str) -> JobState:
         """How far the job is."""

@@ -68,6 +68,7 @@ def test_a_person_needs_the_documented_role_and_no_more(
     api.say(pod, "3 of 9 units")
     follower.reads("3 of 9 units")
     assert [state.name for state in service().list()] == ["talks"]
+    assert service().schedules() == ()
     kuberay.status("talks", startTime="2026-01-31T09:00:00Z")
     threading.Thread(target=lambda: play_the_cancelling(kuberay, "talks"), daemon=True).start()
     service().cancel("talks")

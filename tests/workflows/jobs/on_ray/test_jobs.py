@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from click.testing import Result
+from command_here import command_here
 from made_media import chirp, encode
 from ray_head import RayHead, ray_head
 from small_model import save_small
@@ -65,9 +67,8 @@ def long_job(media: Path, out: Path) -> JobFile:
     return job_of("extract", options(media, out, source="long.flac"))
 
 
-def submit(head: RayHead, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [*SOUNDQUARRY, "submit", *arguments, "--address", head.url]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def submit(head: RayHead, *arguments: str) -> Result:
+    return command_here("submit", *arguments, "--address", head.url)
 
 
 def eventually(found: Callable[[], object], seconds: float = 180.0) -> None:
@@ -90,7 +91,7 @@ def run_state(out: Path) -> str:
 def test_a_job_is_followed_to_its_end_and_its_stems_are_there(head: RayHead, media: Path, tmp_path: Path) -> None:
     """The head has neither our code nor the catalog: both came along."""
     done = submit(head, "extract", *options(media, tmp_path / "out"), "--follow")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     assert "4 stems with" in done.stdout
     assert "Running entrypoint" in done.stdout
     assert f"warning: out: {tmp_path}/out is a path of this machine" in done.stderr
@@ -102,13 +103,13 @@ def test_a_job_that_fails_ends_with_its_own_exit_code_and_its_own_words(
     head: RayHead, service: RayJobs, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = submit(head, "extract", *options(media, tmp_path / "out", source="gone.wav"), "--follow", "--name", "gone")
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.exit_code == 2, done.stdout + done.stderr
     state = service.status("gone")
     assert (state.state, state.exit_code, state.workflow) == ("failed", 2, "extract")
     assert "gone.wav" in state.message
     assert f"gone failed: {state.message}" in done.stderr
     again = submit(head, "extract", *options(media, tmp_path / "out"), "--name", "gone")
-    assert again.returncode == 1
+    assert again.exit_code == 1
     assert "there is a job gone already, which has other work or has ended (failed)" in again.stderr
 
     fails, asked = iter([True, True]), service._client.get_job_logs

@@ -1,0 +1,55 @@
+"""Decoding out of a bucket: sources are listed there, and a large object is fetched once for all of its units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_archives import tar_of, zip_of
+from made_media import chirp, encode, pieces_of, plain_decode, span
+
+from operators.decode import Decode
+from operators.sources import list_sources
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def test_bucket_is_listed_and_decoded_and_large_objects_are_fetched_once(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    bucket = s3fs.S3FileSystem()
+    bucket.mkdir("archive")
+    large = encode(tmp_path / "large.wav", chirp(44_100, 60), 44_100)
+    small = encode(tmp_path / "small.ogg", chirp(44_100, 2), 44_100)
+    bucket.put(str(large), "archive/a/large.wav")
+    bucket.put(str(small), "archive/small é.ogg")
+    packed = tar_of([("in.zip", zip_of([("klänge.ogg", small.read_bytes())], deflated=True))])
+    bucket.pipe("archive/z.tar", packed)
+
+    sources = list(list_sources(["s3://archive"]))
+    assert [source.uri for source in sources] == [
+        "s3://archive/a/large.wav", "s3://archive/small é.ogg", "zip://klänge.ogg::tar://in.zip::s3://archive/z.tar",
+    ]  # fmt: skip
+    scratch = tmp_path / "scratch"
+    decode = Decode(scratch=str(scratch))
+    units = [pieces_of(decode, sources[0], 0, a, b)[0] for a, b in ((0.0, 30.0), (30.0, 60.0))]
+    assert np.array_equal(np.concatenate([span(unit) for unit in units]), plain_decode(large, 2))
+    for source in sources[1:]:
+        assert np.array_equal(span(pieces_of(decode, source)[0]), plain_decode(small, 2))
+    assert [path.stat().st_size for path in scratch.iterdir() if not path.suffix] == [large.stat().st_size]
+    s3fs.S3FileSystem.clear_instance_cache()

@@ -1,0 +1,1 @@
+"""The parts of `soundquarry evaluate`: lists of mixtures, their scores, and what is told of them."""

@@ -1,0 +1,50 @@
+"""From a file to its mixtures, every row of them checked before the first is separated."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from workflows.evaluation.bimodal_list import PAIR, is_pair_list
+from workflows.evaluation.formats import FORMATS, format_of
+from workflows.evaluation.mixtures import ListError, Mixture, MixtureList, refuse
+from workflows.evaluation.table import RowError, read_table
+
+
+def read_list(path: Path, root: Path) -> MixtureList:
+    """The mixtures of a list, their paths below `root`. Raises ListError with the first problems: what is no number,
+    is empty or is not there, each with its line and column."""
+    if not path.is_file():
+        raise ListError(f"no list at {path}; give a CSV with the columns {', '.join(FORMATS[0].needs)}")
+    table = read_table(path, columns=PAIR if is_pair_list(path) else None)
+    found = format_of(table)
+    problems, mixtures = list(table.problems), list[Mixture]()
+    read, there = found.reader(table, root), dict[Path, bool]()
+    for row in table.rows:
+        try:
+            of_row = read(row)
+        except RowError as error:
+            problems.append(f"line {row.line}: {error}")
+            continue
+        missing = {sound.path: sound for each in of_row for sound in each.sounds if not _is_there(sound.path, there)}
+        problems += [
+            f"line {row.line}, {sound.column}: no file {sound.path}; check --root" for sound in missing.values()
+        ]
+        mixtures += [replace(each, row=len(mixtures) + at) for at, each in enumerate(of_row)]
+    refuse(path, problems)
+    return MixtureList(
+        path=path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        format=found.name,
+        mixtures=tuple(mixtures),
+        aggregation=found.aggregation(table),
+        published=found.published,
+    )
+
+
+def _is_there(path: Path, known: dict[Path, bool]) -> bool:
+    """Whether a file is there; lists name the same ones over and over."""
+    if path not in known:
+        known[path] = path.is_file()
+    return known[path]
