@@ -234,7 +234,7 @@ def test_every_two_options_that_fit_meet_in_a_combination() -> None:
     pairs = {pair for pair in combinations(every, 2) if pair[0][0] != pair[1][0]}
     met = set[Pair]().union(*map(pairs_of, CHOICES))
     assert met <= pairs
-    assert len(pairs - met) <= 3  # those that do not fit together
+    assert len(pairs - met) <= 5  # those that do not fit together
     assert len(CHOICES) < 40
     assert {option for pair in met for option in pair} == set(every)
 
