@@ -74,12 +74,15 @@ def gather(
 def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibrary]:
     """(clips to train on, clips to validate on): the latter about `share` of all, chosen by their content alone.
 
-    Every label keeps a clip to train on. Raises TrainingDataError where too few labels are left to validate on.
+    Every label keeps a clip to train on, unless most labels have one clip only: those are no classes, but recordings
+    that nobody named, or captions. Raises TrainingDataError where too few labels are left to validate on.
     """
     chosen = {index for index, clip in enumerate(library.clips) if content_position(clip.sound) < share}
-    for of_label in library.of_label.values():
-        if chosen.issuperset(of_label):
-            chosen -= {of_label[0]}
+    alone = sum(len(of_label) == 1 for of_label in library.of_label.values())
+    if alone <= len(library.of_label) / 2:
+        for of_label in library.of_label.values():
+            if chosen.issuperset(of_label):
+                chosen -= {of_label[0]}
     held = {id(library.clips[index]) for index in chosen}
     validation = library.only(lambda clip: id(clip) in held)
     if len(validation.labels) < 2:
