@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 export VENV PYTHON TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-slow test-kubernetes lint format bench image clean
+.PHONY: help setup tools demo test test-slow test-kubernetes lint format bench claims image clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ format: setup  ## let ruff put the code in order
 
 bench: setup  ## speed and memory on this machine; the other files of bench/ say in their first lines what they need
 	@set -e; for file in model_cost peak_memory; do echo "== bench/$$file.py"; $(PY) bench/$$file.py $(ARGS); done
+
+DATA ?= ../shared/data
+WORK ?= claims_work
+
+claims: setup  ## docs/claims.md: trains and judges every arm, hours; goes on where it stopped. DATA: recordings, WORK: states
+	$(PY) -m bench.claims --data $(DATA) --work $(WORK) $(ARGS)
 
 image:  ## the container image, with docker, podman or buildah; .ci/image says what may be set
 	@.ci/image $(ARGS)

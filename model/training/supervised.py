@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from model.conditions import Sides
-from model.metrics import improvement, si_sdr
 from model.separator import Features, MaskNetwork, Separator
 from model.training.examples import Examples, QuerySource
 from model.training.presence_loss import Candidates, candidates_of, frame_energy, presence_loss
 from model.training.sides import SideShares, positive_sides
-from model.training.waveform_loss import WaveformLoss, is_silent, snr_db
+from model.training.waveform_loss import WaveformLoss, is_silent, si_snr_db, snr_db
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,12 @@ class SupervisedObjective:
         leak = waveform.silent(stems[quiet], mixture[quiet])
         with torch.no_grad():
             own = (stems[heard], targets[heard])
-            snr, gained = snr_db(*own), improvement(si_sdr, *own, mixture[heard])
+            snr = snr_db(*own)
+            gained = si_snr_db(*own) - si_snr_db(mixture[heard], targets[heard])  # in single precision: it is told only
         return {
             "loss": _mean_or_zero(sounding) + self.settings.silence_weight * _mean_or_zero(leak),
             "snr_db": _mean_or_zero(snr),
-            "si_sdri_db": _mean_or_zero(gained).float(),
+            "si_sdri_db": _mean_or_zero(gained),
             "leak_db": _mean_or_zero(leak.detach()),
         }
 
