@@ -220,7 +220,7 @@ def test_a_training_is_followed_to_its_model_and_the_same_command_finds_it_done(
     (tmp_path / "labels.txt").write_text("rain\n")
     asked = [str(recipe), "--data", "synthesis", "--held-out", str(tmp_path / "labels.txt")]
     done = submit(head, "train", *asked, "--out", str(tmp_path / "out"), "--follow", "--name", "ours")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     assert "step 12/12" in done.stdout
     out = tmp_path / "out"
     assert all((out / name).is_file() for name in ("curves.png", "curve.jsonl", "model.safetensors"))
@@ -229,9 +229,9 @@ def test_a_training_is_followed_to_its_model_and_the_same_command_finds_it_done(
     assert service.status("ours").workflow == "train"
 
     again = submit(head, "train", *asked, "--out", str(out), "--follow", "--name", "again")
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.exit_code == 0, again.stdout + again.stderr
     other = submit(head, "train", *asked, "--out", str(out), "--set", "seed=2", "--follow", "--name", "other")
-    assert other.returncode == 2, other.stdout + other.stderr
+    assert other.exit_code == 2, other.stdout + other.stderr
     assert "differs in recipe.seed" in service.status("other").message
 
 
