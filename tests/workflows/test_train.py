@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ray_head import ray_head
 
 from model.registry import load_model
 from model.separator import Condition
@@ -119,8 +120,10 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_it_had_not_been(
     assert "waiting" in resumed[-1]
 
 
-def test_two_workers_train_one_network(tmp_path: Path) -> None:
-    said = trained(tmp_path / "out", "--workers", "2", "--set", "schedule.steps=4")
+def test_two_workers_train_one_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ray_head(cores=4, dashboard=False) as head:  # more than some machines have
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{head.ports['port']}")
+        said = trained(tmp_path / "out", "--workers", "2", "--set", "schedule.steps=4")
     assert said[-1]["steps"] == 4
     assert [row["step"] for row in curve(tmp_path / "out")] == [2, 4]
     load_model(str(tmp_path / "out" / "model.safetensors"))
