@@ -145,7 +145,7 @@ def test_clips_to_validate_on_are_chosen_by_content_and_no_label_loses_all() -> 
     assert {id(clip) for clip in training.clips}.isdisjoint({id(clip) for clip in validation.clips})
     assert len(training.clips) + len(validation.clips) == len(library.clips)
     assert training.labels == library.labels
-    assert all(content_position(clip.sound) < 0.3 for clip in validation.clips)
+    assert all(content_position(clip, "validation") < 0.3 for clip in validation.clips)
     assert 10 < len(validation.clips) < 40
     backwards = ClipLibrary(library.clips[::-1], {}, {}, captioned=False)
     again = split_off(backwards, 0.3)[1]
