@@ -51,7 +51,7 @@ def test_a_list_is_checked_before_there_are_vectors() -> None:
     check_manipulations(ALL)
     with pytest.raises(ManipulationError, match="no manipulation 'dropout'"):
         check_manipulations([{"dropout": 0.5}])
-    with pytest.raises(ManipulationError, match="1.5 will not do"):
+    with pytest.raises(ManipulationError, match=r"1\.5 will not do"):
         check_manipulations([{"embedding_dropout": 1.5}])
 
 

@@ -16,7 +16,7 @@ from model.clapsep import CLAPSep
 from model.compact_clapsep import CompactCLAPSep
 from model.conditional_unet import ConditionalUNet
 from model.training.encoder_pretraining import encoder_parts, save_encoder
-from model.training.lora import merge
+from model.training.lora import merge_adapters
 from model.training.networks import build_network
 from model.training.recipe import NetworkRecipe
 from model.training.recipe_file import RecipeError
@@ -78,7 +78,7 @@ def test_adapters_learn_in_place_of_the_encoder_and_are_merged_away() -> None:
     assert {name for name in learning(network) if name not in inside} == {
         name for name in learning(plain) if not name.startswith("encoder.")
     }
-    merge(network)
+    merge_adapters(network)
     assert weights(network).keys() == weights(plain).keys()
     assert all(torch.equal(value, weights(plain)[name]) for name, value in weights(network).items())
 
