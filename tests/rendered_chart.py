@@ -32,6 +32,12 @@ JOB: Final[Mapping[str, Any]] = {
     "catalog": "everyday",
     "out": "s3://stems/talks",
 }
+TRAINING: Final[Mapping[str, Any]] = {
+    "workflow": "train",
+    "recipe": "supervised",
+    "data": ["s3://archive/clips"],
+    "out": "s3://models/talks",
+}
 ONCE: Final[Mapping[str, Any]] = {"mode": "once", "job": JOB}
 NIGHTLY: Final[Mapping[str, Any]] = {"mode": "scheduled", "job": JOB, "schedule": {"cron": "0 2 * * *"}}
 OTHERS_GROUPS: Final = ("monitoring.coreos.com",)

@@ -124,7 +124,7 @@ def cache_curve(scores: Scores, seen: Chosen) -> list[tuple[str, Estimate, Estim
 
 
 def weak_shares(scores: Scores, seen: Chosen) -> list[tuple[str, str, Estimate]]:
-    """(what, the paper's figure, ours): ratios of SI-SDR improvements on seen labels; a "+" tells what is added to 1."""
+    """(what, the paper's figure, ours): ratios of SI-SDR improvements, seen labels; "+" is what is added to 1."""
     pairs = [
         ("weak training, as share of the supervised score", "97.5 %", "weak", "text"),
         ("weak training against mix-and-separate", "+71 %", "weak", "mix_and_separate"),

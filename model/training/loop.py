@@ -81,7 +81,7 @@ def train(
     if (before := store.load()) is not None:
         state.restore(before)
     device = next(module.parameters()).device.type
-    began = time.monotonic()
+    began, timed_from = time.monotonic(), state.step
     module.train()
     skipped = 0
     while state.step < schedule.steps:
@@ -106,7 +106,7 @@ def train(
         last = state.step == schedule.steps
         scored = validate is not None and (last or state.step % schedule.validate_every == 0)
         if last or scored or state.step % schedule.log_every == 0:
-            seconds = (time.monotonic() - began) / max(1, state.summed)
+            seconds = (time.monotonic() - began) / max(1, state.step - timed_from)
             row: Row = {"step": state.step, "seconds_per_step": round(seconds, 3), **peers.mean(state.means())}
             if scored and validate is not None:
                 peers.average_buffers(state.average.module)
@@ -115,7 +115,7 @@ def train(
                 row |= {f"validation_{name}": round(value, 4) for name, value in scores.items()}
             state.curve.append(row)
             on_log(row)
-            began = time.monotonic()
+            began, timed_from = time.monotonic(), state.step
         if last or state.step % schedule.save_every == 0:
             peers.average_buffers(module)
             peers.average_buffers(state.average.module)

@@ -34,8 +34,7 @@ class TextQueries:
     @torch.no_grad()
     def vector(self, text: str) -> Tensor:
         """The unit vector [D] of a text."""
-        device = next(self.towers.parameters()).device
         if text not in self._vectors:
-            with torch.autocast(device.type, enabled=False):
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
                 self._vectors[text] = self.towers.embed_text([text])[0].float()
-        return self._vectors[text].to(device)
+        return self._vectors[text]

@@ -51,7 +51,7 @@ class SupervisedObjective:
     """`objective(examples, generator)` returns "loss" and, detached from it, what it is made of.
 
     "snr_db" and "si_sdri_db": means over the sounds that are heard, the latter as improvement over the mixture;
-    "leak_db": mean level of the stems that must be silent, 0 where there are none; "presence", where the network tells
+    "leak_db": mean level of the stems that must be silent, where there are any; "presence", where the network tells
     it.
     """
 
@@ -114,8 +114,7 @@ class SupervisedObjective:
             "loss": _mean_or_zero(sounding) + self.settings.silence_weight * _mean_or_zero(leak),
             "snr_db": _mean_or_zero(snr),
             "si_sdri_db": _mean_or_zero(gained),
-            "leak_db": _mean_or_zero(leak.detach()),
-        }
+        } | ({"leak_db": leak.detach().mean()} if quiet.any() else {})
 
     def _presence(
         self, network: Separator, features: Features, examples: Examples, vectors: Tensor, candidates: Candidates

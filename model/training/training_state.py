@@ -69,18 +69,18 @@ class TrainingState:
     best: dict[str, Tensor] | None = None
     curve: list[Row] = field(default_factory=list)
     sums: Row = field(default_factory=dict)
-    summed: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def count(self, terms: dict[str, float]) -> None:
         """Add a step's terms to those that the next row tells the mean of."""
         for name, value in terms.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
-        self.summed += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self) -> Row:
-        """Means since the last call."""
-        means = {name: round(value / max(1, self.summed), 4) for name, value in self.sums.items()}
-        self.sums, self.summed = {}, 0
+        """Means since the last call, each over the steps that had the term."""
+        means = {name: round(value / self.counts[name], 4) for name, value in self.sums.items()}
+        self.sums, self.counts = {}, {}
         return means
 
     def keep_if_best(self, score: float) -> bool:
@@ -111,7 +111,7 @@ class TrainingState:
             "best": self.best,
             "curve": self.curve,
             "sums": self.sums,
-            "summed": self.summed,
+            "counts": self.counts,
         }
 
     def restore(self, state: State) -> None:
@@ -120,4 +120,4 @@ class TrainingState:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.module.load_state_dict(state["average"])
         self.step, self.best_score, self.best = int(state["step"]), state["best_score"], state["best"]
-        self.curve, self.sums, self.summed = list(state["curve"]), dict(state["sums"]), int(state["summed"])
+        self.curve, self.sums, self.counts = list(state["curve"]), dict(state["sums"]), dict(state["counts"])

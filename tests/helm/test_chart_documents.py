@@ -11,7 +11,7 @@ from typing import Any
 import helm_python
 import pytest
 import yaml
-from rendered_chart import CHART, EXAMPLES, NIGHTLY, ONCE, Rendered, merged, rendered
+from rendered_chart import CHART, EXAMPLES, NIGHTLY, ONCE, TRAINING, Rendered, merged, rendered
 
 ROOT = Path(__file__).parents[2]
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
@@ -110,6 +110,13 @@ def test_the_notes_tell_of_each_mode_how_a_run_begins() -> None:
     by_kuberay = notes(merged(NIGHTLY, {"schedule": {"kind": "RayCronJob", "suspend": True}}))
     assert "feature gate RayCronJob" in by_kuberay
     assert "once schedule.suspend is false" in by_kuberay
+
+
+def test_the_notes_of_a_training_tell_what_to_look_at() -> None:
+    text = notes({"mode": "once", "job": TRAINING})
+    for file in ("curves.png", "curve.jsonl", "model.safetensors"):
+        assert f"  s3://models/talks/{file} " in text
+    assert "verify" not in text
 
 
 def test_the_notes_name_claims_queues_gpus_and_open_doors() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rendered_chart import JOB, NIGHTLY, ONCE, merged, rendered
+from rendered_chart import JOB, NIGHTLY, ONCE, TRAINING, merged, rendered
 from rendered_pods import AUTOSCALING, GPU, container_of, mounts_of, volumes_of
 
 
@@ -55,6 +55,20 @@ def test_job_catalog_and_files_arrive_as_they_were_given() -> None:
     assert data["clips.csv"] == text
     short = rendered({"job": {**JOB, "catalog": "catalog.yaml"}, "catalog": ["a dog barking", "rain"]})
     assert yaml.safe_load(short.one("ConfigMap", "-job")["data"]["catalog.yaml"]) == ["a dog barking", "rain"]
+
+
+def test_a_recipe_arrives_as_it_was_given() -> None:
+    recipe = {"base": ["supervised", "ours.yaml"], "about": "Größer: yes", "mixtures": {"batch": 8}}
+    data = rendered({"mode": "once", "job": {**TRAINING, "recipe": "recipe.yaml"}, "recipe": recipe})
+    assert yaml.safe_load(data.one("ConfigMap", "-job")["data"]["recipe.yaml"]) == recipe
+    other = rendered({"mode": "once", "job": {**TRAINING, "recipe": "recipe.yaml"}, "recipe": {**recipe, "seed": 2}})
+    assert data.one("RayJob")["metadata"]["name"] != other.one("RayJob")["metadata"]["name"]
+
+
+def test_a_training_computes_in_workers_and_its_driver_reserves_nothing() -> None:
+    release = rendered({"mode": "once", "job": TRAINING, **GPU})
+    assert release.one("RayJob")["metadata"]["labels"]["soundquarry.dev/workflow"] == "train"
+    assert not [name for name in release.one("RayJob")["spec"] if name.startswith("entrypointNum")]
 
 
 def test_files_and_runs_of_the_charts_own_job_bear_the_same_hash_of_it() -> None:

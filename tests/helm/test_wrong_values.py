@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from rendered_chart import JOB, NIGHTLY, ONCE, merged, refusal, rendered
+from rendered_chart import JOB, NIGHTLY, ONCE, TRAINING, merged, refusal, rendered
 
 AUTOSCALING: Final = {"autoscaling": {"enabled": True}}
 KEPT: Final = {"shutdownAfterJobFinishes": False}
+ON_GPUS: Final = {"workers": {"gpu": {"enabled": True, "replicas": 2, "maxReplicas": 4}}}
+RECIPE: Final = {"base": "supervised", "about": "Ours."}
+
+
+def training(*, mode: str = "once", **options: Any) -> dict[str, Any]:
+    return {"mode": mode, "job": {**TRAINING, **options}}
+
 
 OUT_OF_SCHEMA: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "a value that is not there": ({"replicas": 3}, "replicas", "not allowed"),
@@ -31,6 +38,7 @@ OUT_OF_SCHEMA: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
     "a number for a switch": ({"run": {"suspend": 1}}, "run.suspend", "Expected: boolean"),
     "an unknown workflow": ({"job": {"workflow": "separate"}}, "job.workflow", '"extract"'),
     "a job without a workflow": ({"job": {"sources": ["s3://a"]}}, "workflow", "required"),
+    "a recipe in words": ({"recipe": "supervised"}, "recipe", "Expected: [object,null]"),
     "a catalog in words": ({"catalog": "everyday"}, "catalog", "Expected: [array,object,null]"),
     "a file that is no text": ({"files": {"a.csv": [1, 2]}}, "files.a.csv", "Expected: string"),
     "a file with a path": ({"files": {"a/b.csv": "x"}}, "files", '"a/b.csv" does not match'),
@@ -152,6 +160,59 @@ NOT_TOGETHER: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
         'job.sources has "media/*.mp4", a path that no volume of the pods holds',
         "volumeMounts",
     ),
+    "a catalog for a training": (
+        {**training(), "catalog": ["rain"]},
+        "job.workflow is train, which reads no catalog",
+        "leave catalog out",
+    ),
+    "a recipe that nobody reads": ({**training(), "recipe": RECIPE}, 'job.recipe is "supervised"', "recipe.yaml"),
+    "a recipe for an extraction": ({**ONCE, "recipe": RECIPE}, 'job.workflow is "extract", so recipe', "train"),
+    "a recipe that is not there": (
+        training(recipe="recipe.yaml"),
+        "job.recipe is recipe.yaml, but recipe is empty",
+        "such as supervised",
+    ),
+    "a recipe in the place of one": (
+        {**training(), "files": {"recipe.yaml": "base: supervised\n"}},
+        "files has recipe.yaml, which is the place of recipe",
+        "another name",
+    ),
+    "a training every night": (
+        {**training(mode="scheduled"), "schedule": {"cron": "0 2 * * *"}},
+        "mode is scheduled, but job.workflow is train, which is done once",
+        "mode=once",
+    ),
+    "clips that no pod has": (
+        training(data=["synthesis", "/data/clips"]),
+        'job.data has "/data/clips", a path that no volume of the pods holds',
+        "volumeMounts",
+    ),
+    "clips to validate on that no pod has": (training(validation=["dev.csv"]), 'job.validation has "dev.csv"', "URL"),
+    "labels that are not there": (
+        training(held_out="labels.txt"),
+        'job.held_out is "labels.txt", a path that no volume of the pods holds',
+        "write it under files",
+    ),
+    "captions that no pod has": (
+        {**training(recipe="recipe.yaml"), "recipe": {**RECIPE, "queries": {"retrieval": {"cache": "c.safetensors"}}}},
+        'the recipe\'s queries.retrieval.cache is "c.safetensors", a path',
+        "mount it",
+    ),
+    "captions by a URL": (
+        training(set=["queries.retrieval.cache=s3://models/c.safetensors"]),
+        'the recipe\'s queries.retrieval.cache is "s3://models/c.safetensors"',
+        "it is read by path",
+    ),
+    "more workers than GPUs": (
+        {**training(workers=3), **ON_GPUS},
+        "job.workers is 3, one on each GPU, and workers.gpu has 2",
+        "lower job.workers",
+    ),
+    "more workers than GPUs that may come": (
+        {**training(workers=5), **ON_GPUS, **AUTOSCALING},
+        "job.workers is 5, one on each GPU, and workers.gpu has 4",
+        "raise its replicas",
+    ),
     "a file in the job's place": ({**ONCE, "files": {"job.yaml": "x"}}, "files has job.yaml", "another name"),
     "more than a ConfigMap holds": ({**ONCE, "files": {"a.csv": "x" * 1_000_001}}, "1,000,000", "bucket"),
     "CUDA without a GPU": (
@@ -263,6 +324,27 @@ def test_paths_on_a_mounted_volume_and_beside_the_job_are_taken() -> None:
     assert rendered(values).one("RayJob")
     beside = merged(values, {"volumeMounts": [{"name": "data", "mountPath": "/dat"}]})
     assert refusal(beside).count("no volume of the pods holds") == 2
+
+
+def test_a_training_on_volumes_and_mounted_files_is_taken() -> None:
+    values = {
+        "mode": "once",
+        "job": {
+            **TRAINING,
+            "data": ["synthesis", "/data/clips", "/etc/soundquarry/clips.csv"],
+            "recipe": "recipe.yaml",
+            "held_out": "labels.txt",
+            "out": "/data/out",
+            "workers": 4,
+        },
+        "recipe": {**RECIPE, "queries": {"retrieval": {"cache": "/data/captions.safetensors"}}},
+        "files": {"clips.csv": "path,label\n", "labels.txt": "dog\n"},
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        **ON_GPUS,
+        **AUTOSCALING,
+    }
+    assert rendered(values).one("RayJob")
 
 
 def test_every_variable_that_the_chart_sets_itself_is_refused_among_the_users() -> None:

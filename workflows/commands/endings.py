@@ -38,12 +38,11 @@ def run(work: Any, *, interrupted: str = NOTHING_DONE) -> Any:
 
 def _end_for_a_job(error: Exception) -> None:
     """End, if the job is what is wrong: said at once, without torch."""
-    from model.training.recipe_file import RecipeError
     from operators.catalog import CatalogError
     from workflows.jobs.job_file import JobFileError
     from workflows.jobs.job_service import JobError
 
-    if isinstance(error, (CatalogError, JobFileError, RecipeError)):
+    if isinstance(error, (CatalogError, JobFileError)):
         wrong_use(str(error))
     if isinstance(error, JobError):
         fail(str(error))
@@ -56,6 +55,7 @@ def _end_for_the_work(error: Exception) -> None:
     from model.separator import PrecisionError
     from model.training.manipulation_list import ManipulationError
     from model.training.mixtures import FewLabelsError
+    from model.training.recipe_file import RecipeError
     from model.weights_file import CheckpointError
     from operators.dataset import SignatureError
     from operators.export.selection import ExportError
@@ -69,7 +69,7 @@ def _end_for_the_work(error: Exception) -> None:
     from workflows.evaluation.mixtures import ListError
     from workflows.label_file import LabelFileError
     from workflows.training.clip_list import TrainingDataError
-    from workflows.training.job import TrainingRunError
+    from workflows.training.job import TrainingFailedError, TrainingRunError
 
     if isinstance(
         error,
@@ -84,6 +84,7 @@ def _end_for_the_work(error: Exception) -> None:
             ManifestError,
             ManipulationError,
             PrecisionError,
+            RecipeError,
             SearchError,
             SignatureError,
             SourcesNotFoundError,
@@ -92,7 +93,10 @@ def _end_for_the_work(error: Exception) -> None:
         ),
     ):
         wrong_use(str(error))
-    if isinstance(error, (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, OSError)):
+    if isinstance(
+        error,
+        (CheckpointError, ClusterError, DeviceError, NothingToSearchError, SourceFailure, TrainingFailedError, OSError),
+    ):
         fail(str(error))
     if type(error).__module__.partition(".")[0] in STORES:
         fail(

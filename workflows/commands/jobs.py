@@ -49,7 +49,9 @@ def submit(
     context: typer.Context,
     what: Annotated[
         str,
-        typer.Argument(metavar="WORKFLOW|JOB.yaml", help="extract, mine or evaluate, with its options, or a job file"),
+        typer.Argument(
+            metavar="WORKFLOW|JOB.yaml", help="extract, mine, evaluate or train, with its options, or a job file"
+        ),
     ],
     address: RayUrl = None,
     kubernetes: Kubernetes = False,
@@ -73,7 +75,7 @@ def submit(
     ] = None,
 ) -> None:
     """Send a workflow to a cluster as a job. The same work is not begun twice: what already runs is joined."""
-    from workflows.jobs.job_fields import WORKFLOWS
+    from workflows.jobs.job_fields import NO_PART, WORKFLOWS
     from workflows.jobs.job_file import job_of, read_job
     from workflows.jobs.job_parcel import parcel
     from workflows.jobs.job_service import IF_RUNNING
@@ -85,6 +87,8 @@ def submit(
         wrong_use(f"--if-running is {if_running!r}; choose join, skip or fail")
     given = context.args
     _check_order(what, "soundquarry submit extract SOURCES ... --threshold 0.4")
+    if "--show" in given:
+        wrong_use(f"--show is no part of a job: {NO_PART['show']}")
     job = run(lambda: job_of(what, given) if what in WORKFLOWS else read_job(Path(what), given))
     run(lambda: parcel(job))  # what is wrong with the job is said before a cluster is asked
     service = target.service(python)

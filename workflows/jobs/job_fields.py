@@ -17,12 +17,25 @@ import typer
 from workflows.commands.archives import extract, mine
 from workflows.commands.evaluation import evaluate
 from workflows.commands.options import DEVICES, FEWEST_WORKERS, PORTS, QUERY_KINDS, UNIT_SECONDS
+from workflows.commands.training import train
 
-WORKFLOWS: Final[Mapping[str, Callable[..., None]]] = {"extract": extract, "mine": mine, "evaluate": evaluate}
-ELSEWHERE: Final = frozenset({"address"})
-"""Options that are no part of a job: where it runs is said when it is started."""
-ABOVE: Final = frozenset({"max_gpu_hours"})
+WORKFLOWS: Final[Mapping[str, Callable[..., None]]] = {
+    "extract": extract,
+    "mine": mine,
+    "evaluate": evaluate,
+    "train": train,
+}
+NO_PART: Final[Mapping[str, str]] = {
+    "address": "where a job runs is said when it is started: soundquarry run JOB.yaml --address ...",
+    "show": "a job does something; print the recipe with soundquarry train RECIPE --show",
+}
+"""Options that are no part of a job, and what to do instead."""
+NEEDED: Final[Mapping[str, frozenset[str]]] = {"train": frozenset({"recipe", "data", "out"})}
+"""Options that a job must have, and its command need not: without them it lists, or shows, or says what is missing."""
+ABOVE: Final = frozenset({"max_gpu_hours", "validation_share"})
 """Options whose lowest value is too low itself."""
+BELOW: Final = frozenset({"validation_share"})
+"""Options whose highest value is too high itself."""
 KINDS: Final = {str: "text", float: "a number", int: "a whole number", bool: "true or false", Path: "a path"}
 
 
@@ -43,6 +56,8 @@ class JobField:
     high: float | None = None
     above: bool = False
     """The lowest value is too low itself."""
+    below: bool = False
+    """The highest value is too high itself."""
     is_told_by_environment: bool = False
     """Where neither a job file nor a command line says it, a variable of the environment may."""
 
@@ -64,9 +79,10 @@ class JobField:
         if self.choices and value not in self.choices:
             return f"{said}; choose {', '.join(self.choices[:-1])} or {self.choices[-1]}"
         too_low = self.low is not None and (value < self.low or (self.above and value == self.low))
-        if too_low or (self.high is not None and value > self.high):
+        too_high = self.high is not None and (value > self.high or (self.below and value == self.high))
+        if too_low or too_high:
             least, most = f"{self.low or 0:g}", "" if self.high is None else f"{self.high:g}"
-            return f"{said}; give " + (_range(least, most, above=self.above))
+            return f"{said}; give " + _range(least, most, above=self.above)
         return ""
 
 
@@ -77,7 +93,7 @@ def fields_of(workflow: str) -> dict[str, JobField]:
     fields = [
         _field(workflow, parameter, hints[name]) for name, parameter in inspect.signature(command).parameters.items()
     ]
-    return {field.name: field for field in fields if field.name not in ELSEWHERE}
+    return {field.name: field for field in fields if field.name not in NO_PART}
 
 
 def command_of(workflow: str) -> Any:
@@ -101,20 +117,21 @@ def _field(workflow: str, parameter: inspect.Parameter, hint: Any) -> JobField:
         parameter=parameter.name,
         kind=kind,
         many=many,
-        required=parameter.default is inspect.Parameter.empty,
+        required=parameter.default is inspect.Parameter.empty or name in NEEDED.get(workflow, ()),
         default=None if parameter.default is inspect.Parameter.empty else parameter.default,
         about=said.help or "",
         choices=choices,
         low=low,
         high=high,
         above=name in ABOVE,
+        below=name in BELOW,
         is_told_by_environment=getattr(said, "envvar", None) is not None,
     )
 
 
 def _range(low: str, high: str, *, above: bool) -> str:
     if high:
-        return f"a number from {low} to {high}"
+        return f"a number between {low} and {high}" if above else f"a number from {low} to {high}"
     return f"more than {low}" if above else f"at least {low}"
 
 
@@ -129,8 +146,10 @@ def _limits(workflow: str, name: str) -> tuple[tuple[str, ...], float | None, fl
             return (), 1, None
         case "unit_seconds":
             return (), *UNIT_SECONDS
-        case "workers":
+        case "workers" | "mixers":
             return (), FEWEST_WORKERS, None
+        case "validation_share":
+            return (), 0.0, 1.0
         case "max_gpu_hours":
             return (), 0.0, None
         case "metrics_port":

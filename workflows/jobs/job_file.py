@@ -5,8 +5,9 @@
     catalog: catalog.yaml
     out: s3://stems/talks
 
-Names of files that a command reads first (the catalog, a list) are looked up beside the job file, where a file of that
-name lies; everything else means what it means on the command line. Options given after the file win over it.
+Names of files that a command reads first (the catalog, a recipe, a list) are looked up beside the job file, where a
+file of that name lies; everything else means what it means on the command line. Options given after the file win over
+it.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from operators.strict_yaml import YamlError, parse_yaml
-from workflows.jobs.job_fields import ELSEWHERE, WORKFLOWS, command_of, fields_of
+from workflows.jobs.job_fields import NO_PART, WORKFLOWS, command_of, fields_of
+from workflows.jobs.job_recipe import JobRecipe, job_recipe
 from workflows.jobs.local_paths import with_absolute_paths
 
 if TYPE_CHECKING:  # the catalog brings pydantic and fsspec, and `--help` needs neither
     from operators.catalog import Catalog
 
-BESIDE: Final = frozenset({"catalog", "ucs_list", "list_csv", "unseen", "exemplars"})
+BESIDE: Final = frozenset({"catalog", "recipe", "ucs_list", "list_csv", "unseen", "exemplars", "held_out"})
 """Options whose files lie beside the job file."""
 SILENT: Final = frozenset({"json", "metrics_port", "pushgateway", "metrics_job", "device", "workers", "max_gpu_hours"})
 """Options that change nothing about what a job makes, only what it tells of it, and how fast and how far it gets."""
+SILENT_IN_TRAINING: Final = SILENT - {"workers"} | {"mixers"}
+"""Workers of a training have mixtures of their own: more of them are another training."""
 WORK_DIGITS: Final = 10
 
 
@@ -55,13 +59,29 @@ class JobFile:
         return load_catalog(self.options["catalog"]) if "catalog" in self.options else None
 
     @cached_property
+    def recipe(self) -> JobRecipe | None:
+        """What it trains by, read and checked. Raises JobFileError."""
+        if "recipe" not in self.options:
+            return None
+        from model.training.recipe_file import RecipeError
+
+        try:
+            return job_recipe(self.options["recipe"], self.options.get("set", ()))
+        except RecipeError as error:
+            raise JobFileError(str(error)) from error
+
+    @cached_property
     def work(self) -> str:
-        """10 hex digits over what the job does: workflow, options, the content of catalog, recordings and lists."""
-        asked = {name: value for name, value in with_absolute_paths(self.options).items() if name not in SILENT}
-        lists = {name: _content_of(asked[name]) for name in BESIDE - {"catalog"} if name in asked}
+        """10 hex digits over what the job does: workflow, options, the content of catalog, recordings, recipe and
+        lists."""
+        silent = SILENT_IN_TRAINING if self.workflow == "train" else SILENT
+        asked = {name: value for name, value in with_absolute_paths(self.options).items() if name not in silent}
+        lists = {name: _content_of(asked[name]) for name in BESIDE - {"catalog", "recipe"} if name in asked}
         asked = {**asked, **lists}
         if self.catalog is not None:
             asked["catalog"] = self.catalog.content_hash
+        if self.recipe is not None:
+            asked = {**asked, "recipe": self.recipe.content, "set": None}
         text = json.dumps([self.workflow, asked], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:WORK_DIGITS]
 
@@ -112,6 +132,11 @@ def _job(workflow: str, arguments: Sequence[str], content: Mapping[str, Any], pa
             raise JobFileError(option + said.removeprefix(name))
         if value != asked.default or asked.is_told_by_environment:
             options[name] = value
+    if missing := [name for name, asked in fields_of(workflow).items() if asked.required and name not in options]:
+        where = "" if path is None else f"{path}: "
+        raise JobFileError(
+            f"{where}a job of {workflow} must say {', '.join(missing)}; see soundquarry {workflow} --help"
+        )
     return JobFile(workflow, options, path)
 
 
@@ -155,8 +180,8 @@ def _no_workflow(path: Path, found: Any) -> str:
 
 
 def _known(name: str, workflow: str) -> str:
-    if name in ELSEWHERE:
-        return f"where a job runs is said when it is started: soundquarry run JOB.yaml --{name} ..."
+    if name in NO_PART:
+        return NO_PART[name]
     fields = fields_of(workflow)
     close = difflib.get_close_matches(name.replace("-", "_"), fields, n=1)
     return f"did you mean {close[0]!r}?" if close else f"{workflow} knows {', '.join(fields)}"

@@ -1,4 +1,5 @@
-"""What is sent of a job, to any place: a job file that stands alone, its catalog, and the catalog's recordings.
+"""What is sent of a job, to any place: a job file that stands alone, its catalog and the catalog's recordings, or its
+recipe and the labels that it must not train on.
 
 All of it lies in one flat folder, under names that a Kubernetes ConfigMap can hold. What is wrong with the job is found
 while packing, before anything is sent.
@@ -21,10 +22,19 @@ from operators.ucs import check_categories
 from workflows.commands.run_checks import wrong_run
 from workflows.jobs.job_fields import fields_of
 from workflows.jobs.job_file import JobFile, JobFileError
-from workflows.jobs.local_paths import is_path, may_be_checkpoint, with_absolute_paths, words_about_paths
+from workflows.jobs.job_recipe import JobRecipe
+from workflows.jobs.local_paths import (
+    is_path,
+    may_be_checkpoint,
+    with_absolute_paths,
+    words_about,
+    words_about_paths,
+)
 
 JOB_FILE: Final = "job.yaml"
 CATALOG_FILE: Final = "catalog.yaml"
+RECIPE_FILE: Final = "recipe.yaml"
+HELD_OUT_FILE: Final = "held_out.txt"
 OF_A_RUN: Final = ("device", "unit_seconds", "workers", "max_gpu_hours", "metrics_port", "pushgateway")
 KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,200}")
 """Names that may be a key of a ConfigMap."""
@@ -52,23 +62,47 @@ def parcel(job: JobFile, mounted: Collection[str] = ()) -> Parcel:
             recordings, catalog = _with_recordings(job.catalog)
             files = {CATALOG_FILE: _yaml(catalog), **recordings}
             options["catalog"] = CATALOG_FILE
+    warnings = _words_of_recipe(job.recipe, mounted)
+    if job.recipe is not None and job.recipe.ready is None:
+        files[RECIPE_FILE] = _yaml(job.recipe.written)
+        options = {name: value for name, value in options.items() if name != "set"} | {"recipe": RECIPE_FILE}
+    told = dict(options)
+    if "held_out" in options and (held_out := Path(options["held_out"])).is_file():
+        files[HELD_OUT_FILE] = held_out.read_bytes()
+        options["held_out"] = HELD_OUT_FILE
+        del told["held_out"]
     order = [name for name in fields_of(job.workflow) if name in options]
     only_paths = [name for name, field in fields_of(job.workflow).items() if field.kind is Path]
     content = {"workflow": job.workflow, **{name: options[name] for name in order}}
-    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(words_about_paths(options, only_paths, mounted)))
+    warnings = [*words_about_paths(told, only_paths, mounted), *warnings]
+    return Parcel({JOB_FILE: _yaml(content), **files}, tuple(warnings))
+
+
+def _words_of_recipe(recipe: JobRecipe | None, mounted: Collection[str]) -> list[str]:
+    """A sentence for everything that a recipe names by a path of this machine: weights, a cache of captions."""
+    paths = [] if recipe is None else recipe.paths
+    said = [words_about(f"recipe: {key}", [path], mounted, may_be_url=False) for key, path in paths]
+    return [sentence for sentence in said if sentence]
 
 
 def _check(job: JobFile) -> None:
     """Raises JobFileError for what would end the job as soon as it has begun."""
-    from model.registry import model_names, no_such_model
-
     said = wrong_run(**{name: job.options[name] for name in OF_A_RUN if job.options.get(name) is not None})
     if said:
         raise JobFileError(said)
-    model = job.options.get("model")
-    if model is not None and model not in model_names() and not may_be_checkpoint(model):
-        raise JobFileError(str(no_such_model(model)))
+    if "model" in job.options:
+        _check_model(job.options["model"])
+    for key, model in () if job.recipe is None else job.recipe.models:
+        _check_model(model, f"recipe: {key}: ")
     _check_settings(job)
+
+
+def _check_model(model: str, where: str = "") -> None:
+    """Raises JobFileError for a name that no model has, here or there."""
+    from model.registry import model_names, no_such_model
+
+    if model not in model_names() and not may_be_checkpoint(model):
+        raise JobFileError(f"{where}{no_such_model(model)}")
 
 
 def _check_settings(job: JobFile) -> None:

@@ -55,10 +55,10 @@ def _of_field(field: JobField) -> dict[str, Any]:
     if field.low is not None:
         said["exclusiveMinimum" if field.above else "minimum"] = field.low
     if field.high is not None:
-        said["maximum"] = field.high
+        said["exclusiveMaximum" if field.below else "maximum"] = field.high
     if field.many:
         said = {"type": "array", "minItems": 1, "items": said}
-    elif not field.required and field.default is None:
+    if not field.required and field.default is None:
         said["type"] = [said["type"], "null"]
     if field.default is not None:
         said["default"] = field.default

@@ -6,20 +6,29 @@ Whether the other machines see them cannot be known from here. `soundquarry run`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-PLACES: Final = ("sources", "list_csv", "root", "unseen", "exemplars", "out", "csv", "plot")
+PLACES: Final = (
+    *("sources", "list_csv", "root", "unseen", "exemplars", "data", "validation", "held_out"),
+    *("out", "csv", "plot"),
+)
 """Options that name places of data."""
 WRITTEN: Final = frozenset({"out", "csv", "plot"})
 """Those that are written."""
+CLIPS: Final = ("data", "validation")
+"""Those of them in which sounds that are made on the spot have a name among the places."""
 LOCAL_SCHEMES: Final = ("file://", "local://")
 
 
 def with_absolute_paths(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, each path of this machine written from its root on."""
-    named = {name: _each(options[name], _absolute) for name in PLACES if name in options}
+    named = {
+        name: _each(options[name], lambda uri, name=name: uri if _is_made(name, uri) else _absolute(uri))
+        for name in PLACES
+        if name in options
+    }
     if _is_checkpoint(options.get("model", "")):
         named["model"] = _absolute(options["model"])
     if "out" in named:  # a path has lost it already
@@ -38,20 +47,23 @@ def words_about_paths(
     said = []
     for name in (*PLACES, *model):
         value = options.get(name, [])
-        local = [
-            uri
-            for uri in (value if isinstance(value, list) else [value])
-            if is_path(uri) and not _lies_in(uri, mounted)
-        ]
-        if local:
-            more = f" and {len(local) - 1} more" if len(local) > 1 else ""
-            must = "can write" if name in WRITTEN else "sees"
-            url = "" if name in (*only_paths, *model) else f"; else give a URL such as s3://bucket/{name}"
-            said.append(
-                f"{name}: {local[0]}{more} is a path of this machine, not sent along: right only where every node of "
-                f"the cluster {must} it under this name{url}"
-            )
-    return said
+        places = [uri for uri in (value if isinstance(value, list) else [value]) if not _is_made(name, uri)]
+        said.append(words_about(name, places, mounted, may_be_url=name not in (*only_paths, *model)))
+    return [sentence for sentence in said if sentence]
+
+
+def words_about(name: str, places: Sequence[str], mounted: Collection[str] = (), *, may_be_url: bool) -> str:
+    """A sentence where some of the places are paths of this machine, else nothing."""
+    local = [uri for uri in places if is_path(uri) and not _lies_in(uri, mounted)]
+    if not local:
+        return ""
+    more = f" and {len(local) - 1} more" if len(local) > 1 else ""
+    must = "can write" if name in WRITTEN else "sees"
+    url = f"; else give a URL such as s3://bucket/{name}" if may_be_url else ""
+    return (
+        f"{name}: {local[0]}{more} is a path of this machine, not sent along: right only where every node of "
+        f"the cluster {must} it under this name{url}"
+    )
 
 
 def is_path(uri: str) -> bool:
@@ -76,6 +88,13 @@ def may_be_checkpoint(model: str) -> bool:
 
 def _is_checkpoint(model: str) -> bool:
     return is_path(model) and Path(model).expanduser().is_file()
+
+
+def _is_made(name: str, uri: str) -> bool:
+    """Whether it is no place: sounds to train on that are synthesised."""
+    from workflows.training.clip_list import SYNTHESIS
+
+    return name in CLIPS and uri == SYNTHESIS
 
 
 def _absolute(uri: str) -> str:

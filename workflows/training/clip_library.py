@@ -28,6 +28,8 @@ from workflows.training.clip_list import ClipList, ClipRow, ClipRules, TrainingD
 LONGEST_SECONDS: Final = 60.0
 """Of a longer recording so much is kept, from its beginning. Our choice: a crop of a few seconds is drawn from it."""
 READERS: Final = 4
+SILENT_PEAK: Final = 3
+"""Of int16, -80 dBFS: a clip that stays below has nothing to be separated."""
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,23 @@ def gather(
     listed = list_clips(data, rules)
     clips: list[Clip] = []
     unreadable: list[tuple[str, str]] = []
+    silent = 0
     with ThreadPoolExecutor(READERS) as pool:
         for row, read in zip(listed.rows, pool.map(lambda row: _read(row, sample_rate), listed.rows), strict=True):
             if isinstance(read, str):
                 unreadable.append((row.uri, read))
+            elif np.abs(read.astype(np.int32)).max() <= SILENT_PEAK:
+                silent += 1
             else:
                 clips.append(Clip(row.label, read, row.caption, row.group))
-            on_read(len(clips) + len(unreadable), len(listed.rows))
-    left_out = dict(listed.left_out)
+            on_read(len(clips) + len(unreadable) + silent, len(listed.rows))
+    left_out = dict(listed.left_out) | ({"silence": silent} if silent else {})
     if listed.synthesised:
         made = _synthesised(rules.held_out_labels, sample_rate, synthetic_per_label, seed)
         clips += made
     if not clips:
-        uri, message = unreadable[0]
-        raise TrainingDataError(f"none of {len(unreadable)} recordings can be read (first: {uri}: {message})")
+        first = ": ".join(unreadable[0]) if unreadable else "all are silent"
+        raise TrainingDataError(f"none of {len(listed.rows)} recordings can be trained on (first: {first})")
     return Gathered(_library(clips, listed, rules.held_out_labels), left_out, unreadable)
 
 
@@ -103,6 +108,15 @@ def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibr
 
 def _group(clip: Clip) -> str | int:
     return clip.group or id(clip)
+
+
+def digest_of(library: ClipLibrary) -> str:
+    """Hash of what a library's clips are: labels, captions and sounds, in their order."""
+    digest = hashlib.sha256()
+    for clip in library.clips:
+        digest.update(f"{clip.label}\n{clip.caption}\n{len(clip.sound)}\n".encode())
+        digest.update(clip.sound.tobytes())
+    return digest.hexdigest()
 
 
 def refuse_shared(training: ClipLibrary, validation: ClipLibrary) -> None:

@@ -21,6 +21,10 @@ class TrainingRunError(ValueError):
     """OUT belongs to another run; the message says what differs."""
 
 
+class TrainingFailedError(RuntimeError):
+    """Workers failed again and again; the message has the first failure. What was kept of the run can go on."""
+
+
 @dataclass(frozen=True)
 class TrainJob:
     """What a person asked for. `validation_share` of the clips are held out where no `validation` data are given."""
@@ -72,6 +76,17 @@ def claim_out(job: TrainJob) -> None:
                 )
             return
     write_run(job, {})
+
+
+def check_clips(job: TrainJob, digests: Mapping[str, str]) -> None:
+    """Raises TrainingRunError where the run that OUT holds began with other clips or files; `digests` tell of them."""
+    file = place(job.out) / RUN_FILE
+    held = _held(file).get("digests", {}) if file.exists() else {}
+    if differing := sorted(name for name in held if held[name] != digests.get(name)):
+        raise TrainingRunError(
+            f"{', '.join(differing)} changed since the run in {job.out} began, so it cannot go on as it was; give "
+            "another --out, or bring them back"
+        )
 
 
 def _held(file: Place) -> dict[str, Any]:

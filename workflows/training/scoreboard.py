@@ -27,7 +27,9 @@ class Scoreboard:
 
 
 def remote_scoreboard() -> Any:
-    """A scoreboard on the cluster that is connected."""
+    """A scoreboard on the node of this process, with which it would be lost."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return ray.remote(num_cpus=0)(Scoreboard).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0)(Scoreboard).options(scheduling_strategy=here).remote()

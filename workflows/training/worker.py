@@ -91,7 +91,7 @@ def train_worker(orders: WorkerOrders) -> None:
     )
     validation = validation_of(recipe, ray.get(orders.validation), towers, network.sample_rate)
     if peers.rank == 0:
-        ray.get(orders.scoreboard.begin.remote(curve))
+        orders.scoreboard.begin.remote(curve)
     waiting = _Waiting(feed)
 
     def tell(row: Row) -> None:

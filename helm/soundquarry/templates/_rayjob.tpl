@@ -131,6 +131,10 @@ job.yaml: |
 catalog.yaml: |
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.recipe }}
+recipe.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.files }}
 {{ toYaml . }}
 {{- end }}

@@ -111,12 +111,15 @@ def test_only_keeps_clips_with_their_words_and_groups() -> None:
 def test_a_place_by_content_is_even_and_knows_nothing_but_the_sound() -> None:
     random = np.random.default_rng(0)
     sounds = [random.integers(-9, 9, 50).astype(np.int16) for _ in range(400)]
-    places = np.array([content_position(sound) for sound in sounds])
+    places = np.array([content_position(Clip("a", sound), "one") for sound in sounds])
     assert (places >= 0.0).all()
     assert (places < 1.0).all()
     assert np.histogram(places, bins=4, range=(0, 1))[0] == pytest.approx(np.full(4, 100), abs=35)
-    assert content_position(sounds[0].copy()) == places[0]
-    assert content_position(np.append(sounds[0], np.int16(0))) != places[0]
+    assert content_position(Clip("b", sounds[0].copy()), "one") == places[0]
+    assert content_position(Clip("a", sounds[0]), "another") != places[0]
+    assert content_position(Clip("a", np.append(sounds[0], np.int16(0))), "one") != places[0]
+    siblings = [content_position(Clip("a", sound, group="g"), "one") for sound in sounds[:5]]
+    assert len(set(siblings)) == 1  # what was cut from one recording stays together
 
 
 def test_labels_without_words_are_asked_for_in_none_where_that_is_allowed() -> None:

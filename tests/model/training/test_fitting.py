@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_model import EMBEDDING, RATE, SEPARATOR, small_clap
+from small_model import RATE, SEPARATOR, small_clap
 from tone_library import tone_library
 from torch import Tensor, nn
 
@@ -86,7 +86,7 @@ def test_every_recipe_learns_within_seconds(
     name: str, towers: Towers, libraries: dict[int, ClipLibrary], tmp_path: Path
 ) -> None:
     recipe = read_recipe(name)
-    fresh = build_network(recipe.network, towers.width, recipe.seed)
+    fresh = build_network(recipe.network, towers, recipe.seed)
     library = libraries[fresh.sample_rate]
     fitted = fit(recipe, library, towers, StateFile(tmp_path / "run.pt"), validation=library, on_log=quiet)
     assert [row["step"] for row in fitted.curve][-1] == recipe.schedule.steps
@@ -155,7 +155,7 @@ def test_manipulations_that_are_fitted_are_the_same_after_an_interruption(tmp_pa
 
 def test_the_best_average_is_what_a_run_leaves(tmp_path: Path) -> None:
     recipe, library, towers = recipe_of(SMALL, "small"), tone_library(), small_clap().requires_grad_(False)
-    network = build_network(recipe.network, towers.width, recipe.seed)
+    network = build_network(recipe.network, towers, recipe.seed)
     draws, seen = draws_of(recipe, library, RATE), list[dict[str, Tensor]]()
 
     def validate(average: nn.Module) -> Row:
@@ -194,7 +194,7 @@ def test_a_network_that_gives_back_the_mixture_gains_nothing(monkeypatch: pytest
         return Mask(torch.ones_like(mask(features, condition).bands))
 
     recipe = recipe_of(SMALL, "small")
-    network = build_network(recipe.network, EMBEDDING, seed=1)
+    network = build_network(recipe.network, small_clap(), seed=1)
     mask = network.mask
     monkeypatch.setattr(network, "mask", everything)
     scores = validation_of(recipe, tone_library(), small_clap(), RATE)(network)

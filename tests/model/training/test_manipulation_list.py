@@ -1,8 +1,7 @@
-"""Lists of manipulations in a recipe: built, fitted, restored, refused."""
+"""Lists of manipulations in a recipe: built, fitted, refused."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,13 @@ import torch
 from made_examples import seeded
 from torch.nn import functional
 
-from model.training.manipulation_list import Fitting, ManipulationError, manipulations_of, needs_fitting, state_of
+from model.training.manipulation_list import (
+    Fitting,
+    ManipulationError,
+    check_manipulations,
+    manipulations_of,
+    needs_fitting,
+)
 
 ALL: list[dict[str, Any]] = [
     {"mean_gap_shift": 0.5},
@@ -37,16 +42,17 @@ def test_a_list_becomes_manipulations_in_its_order() -> None:
     assert not needs_fitting(ALL[1:4])
 
 
-def test_a_resumed_run_manipulates_as_before_without_fitting_again(tmp_path: Path) -> None:
-    before = manipulations_of(ALL, FITTING)
-    torch.save(state_of(before), tmp_path / "state.pt")
-    after = manipulations_of(ALL, state=torch.load(tmp_path / "state.pt", weights_only=True))
-    for first, second in zip(before, after, strict=True):
+def test_fitted_twice_on_the_same_they_manipulate_the_same() -> None:
+    for first, second in zip(manipulations_of(ALL, FITTING), manipulations_of(ALL, FITTING), strict=True):
         assert torch.equal(first(units(5, 3), seeded()), second(units(5, 3), seeded()))
 
 
-def test_the_state_holds_what_was_fitted_alone() -> None:
-    assert set(state_of(manipulations_of(ALL, FITTING))) == {"0.gap", "4.mean", "4.axes", "5.mean", "5.matrix"}
+def test_a_list_is_checked_before_there_are_vectors() -> None:
+    check_manipulations(ALL)
+    with pytest.raises(ManipulationError, match="no manipulation 'dropout'"):
+        check_manipulations([{"dropout": 0.5}])
+    with pytest.raises(ManipulationError, match=r"1\.5 will not do"):
+        check_manipulations([{"embedding_dropout": 1.5}])
 
 
 @pytest.mark.parametrize(
@@ -69,10 +75,8 @@ def test_what_is_wrong_with_an_entry_is_said(entry: Any, said: str) -> None:
         manipulations_of([entry], FITTING)
 
 
-def test_fitted_ones_want_vectors_or_their_own_state() -> None:
+def test_fitted_ones_want_vectors() -> None:
     with pytest.raises(ManipulationError, match="fitted on vectors of texts, and there are none"):
         manipulations_of(ALL[:1], Fitting(audio=units(5, 1)))
     with pytest.raises(ManipulationError, match="fitted on vectors of sounds, and there are none"):
         manipulations_of(ALL[5:])
-    with pytest.raises(ManipulationError, match="the state holds no gap of manipulation 0, mean_gap_shift"):
-        manipulations_of(ALL, state={})

@@ -92,8 +92,8 @@ def test_whole_mixtures_are_turned_down_within_their_range() -> None:
 @pytest.mark.parametrize("settings", [PAIRS, MixtureSettings(batch=6, seconds=0.5, sounds=4)])
 def test_no_label_is_twice_in_a_mixture(settings: MixtureSettings) -> None:
     for examples in map(MixtureDraw(noise_library(), settings, RATE, seed=1), range(4)):
-        for row in examples.phrases:
-            named = [name for sound in row for name in sound]
+        for captions, phrases in zip(examples.captions, examples.phrases, strict=True):
+            named = [name for sound in phrases for name in sound] or list(captions)
             assert len(named) == len(set(named)) == 4
 
 

@@ -21,13 +21,22 @@ def test_a_recipe_without_differences_is_supervised_training_of_the_compact_netw
 
 
 @pytest.mark.parametrize("objective", ["weak", "semi"])
-def test_where_no_sound_is_heard_alone_it_has_two_parts_or_more(objective: str) -> None:
-    with pytest.raises(
-        ValidationError,
-        match=f"in {objective} training every sound is a mixture itself: mixtures.parts is 1, give 2 or more",
-    ):
-        Recipe.model_validate({"about": "one part", "objective": objective})
-    assert Recipe.model_validate({"about": "two", "objective": objective, "mixtures": {"parts": 2}})
+def test_what_nothing_reads_is_refused(objective: str) -> None:
+    with pytest.raises(ValidationError, match=f"{objective} training asks by words, so nothing reads queries"):
+        Recipe.model_validate({"about": "x", "objective": objective, "queries": {"source": "audio"}})
+    with pytest.raises(ValidationError, match=r"manipulations are done to audio vectors, and queries\.source is text"):
+        Recipe.model_validate({"about": "x", "queries": {"source": "text", "manipulations": [{"mixup": [0, 0.5]}]}})
+    with pytest.raises(ValidationError, match="no manipulation 'drop'"):
+        Recipe.model_validate({"about": "x", "queries": {"source": "audio", "manipulations": [{"drop": 0.5}]}})
+
+
+def test_the_unet_is_not_asked_by_negatives() -> None:
+    unet = {"about": "x", "network": {"kind": "conditional_unet"}}
+    with pytest.raises(ValidationError, match="conditional_unet knows no negative queries"):
+        Recipe.model_validate(unet)
+    only = {"supervised": {"sides": {"positive_only": 1.0, "negative_only": 0.0}}}
+    assert Recipe.model_validate(unet | only)
+    assert Recipe.model_validate(unet | {"objective": "weak"})
 
 
 @pytest.mark.parametrize("kind", ["compact_clapsep", "conditional_unet"])

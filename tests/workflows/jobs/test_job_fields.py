@@ -11,15 +11,21 @@ from workflows.jobs.job_fields import WORKFLOWS, fields_of
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_every_parameter_of_the_command_is_a_key_but_where_it_runs(workflow: str) -> None:
+def test_every_parameter_of_the_command_is_a_key_but_what_is_no_part_of_a_job(workflow: str) -> None:
     parameters = set(inspect.signature(WORKFLOWS[workflow]).parameters)
-    assert {field.parameter for field in fields_of(workflow).values()} == parameters - {"address"}
+    assert {field.parameter for field in fields_of(workflow).values()} == parameters - {"address", "show"}
     assert all(field.about for field in fields_of(workflow).values())
 
 
 def test_keys_are_named_like_the_options() -> None:
     assert {"sources", "catalog", "no_gate", "json", "unit_seconds"} <= set(fields_of("extract"))
     assert {"list_csv", "root"} <= set(fields_of("evaluate"))
+    assert {"recipe", "data", "set", "held_out", "without_licence"} <= set(fields_of("train"))
+
+
+def test_a_job_must_say_what_its_command_may_leave_out() -> None:
+    required = {name for name, field in fields_of("train").items() if field.required}
+    assert required == {"recipe", "data", "out"}
 
 
 def test_limits_are_those_of_the_settings() -> None:
@@ -54,6 +60,23 @@ def test_limits_are_those_of_the_settings() -> None:
 )
 def test_a_wrong_value_is_told_with_what_it_may_be(name: str, value: object, said: str) -> None:
     assert fields_of("extract")[name].wrong(value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("validation_share", 0, "validation_share is 0; give a number between 0 and 1"),
+        ("validation_share", 1.0, "validation_share is 1.0; give a number between 0 and 1"),
+        ("mixers", 0, "mixers is 0; give at least 1"),
+        ("set", "mixtures.batch=8", "set is 'mixtures.batch=8': give a list, such as [mixtures.batch=8]"),
+        ("recipe", None, "recipe is None; give text"),
+        ("data", None, "data is None: give a list, such as [a]"),
+        ("validation", None, ""),
+        ("validation_share", 0.5, ""),
+    ],
+)
+def test_a_wrong_value_of_a_training_is_told_with_what_it_may_be(name: str, value: object, said: str) -> None:
+    assert fields_of("train")[name].wrong(value) == said
 
 
 @pytest.mark.parametrize(("name", "value"), [("threshold", 0), ("threshold", None), ("workers", 3), ("sources", ["a"])])

@@ -140,7 +140,10 @@ def test_what_a_file_says_wins_over_the_environment_of_who_submits_and_of_who_ru
     [
         ("", "expected 'workflow:' and its options, found None"),
         ("- a dog", "expected 'workflow:' and its options, found ['a dog']"),
-        ("sources: [a]", "there is no 'workflow': write 'workflow: extract' (or one of extract, mine, evaluate)"),
+        (
+            "sources: [a]",
+            "there is no 'workflow': write 'workflow: extract' (or one of extract, mine, evaluate, train)",
+        ),
         ("workflow: extrct", "workflow is 'extrct': did you mean 'extract'?"),
         ("workflow: [extract]", "workflow is ['extract']: did you mean 'extract'?"),
         ("workflow: extract\nthreshhold: 0.4", "unknown key 'threshhold': did you mean 'threshold'?"),

@@ -21,6 +21,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "extract": {"workflow": "extract", "sources": ["a"], "catalog": "everyday", "out": "o"},
     "mine": {"workflow": "mine", "sources": ["a"], "catalog": "everyday", "out": "o"},
     "evaluate": {"workflow": "evaluate", "list_csv": "a.csv", "root": "."},
+    "train": {"workflow": "train", "recipe": "supervised", "data": ["synthesis"], "out": "o"},
 }
 RIGHT: list[dict[str, Any]] = [
     *LEAST.values(),
@@ -29,6 +30,8 @@ RIGHT: list[dict[str, Any]] = [
     LEAST["extract"] | {"max_gpu_hours": 0.01, "metrics_port": 65_535},
     LEAST["mine"] | {"padding": 5, "max_event_seconds": 40, "ucs_list": "ucs.csv"},
     LEAST["evaluate"] | {"bss": True, "unseen": "labels.txt"},
+    LEAST["train"] | {"set": ["mixtures.batch=8"], "validation": ["a"], "held_out": "labels.txt", "workers": 2},
+    LEAST["train"] | {"set": None, "validation": None, "held_out": None, "validation_share": 0.5, "mixers": 3},
 ]
 WRONG: list[dict[str, Any]] = [
     LEAST["extract"] | change
@@ -54,9 +57,25 @@ WRONG: list[dict[str, Any]] = [
         {"no_gate": "yes"},
         {"no_gate": 1},
         {"workflow": "train"},
+        {"workflow": "separate"},
         {"workflow": "mine", "no_gate": True},
         {"workflow": None},
         {"address": "auto"},
+    )
+] + [
+    LEAST["train"] | change
+    for change in (
+        {"catalog": "everyday"},
+        {"recipe": None},
+        {"data": []},
+        {"data": "synthesis"},
+        {"set": [1]},
+        {"validation_share": 0},
+        {"validation_share": 1},
+        {"mixers": 0},
+        {"workers": None},
+        {"show": True},
+        {"metrics_port": 8099},
     )
 ]
 

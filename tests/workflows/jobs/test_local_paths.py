@@ -23,6 +23,19 @@ def test_paths_are_written_from_the_root_on_and_urls_stay(tmp_path: Path, monkey
     assert with_absolute_paths({"model": "mini"}) == {"model": "mini"}
 
 
+def test_sounds_that_are_synthesised_are_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"data": ["synthesis", "clips"], "validation": ["synthesis"], "sources": ["synthesis"]}
+    assert with_absolute_paths(options) == {
+        "data": ["synthesis", f"{tmp_path}/clips"],
+        "validation": ["synthesis"],
+        "sources": [f"{tmp_path}/synthesis"],
+    }
+    assert words_about_paths({"data": ["synthesis"], "validation": ["s3://b/c"]}) == []
+    (said,) = words_about_paths({"data": ["synthesis", "/clips"]})
+    assert said.startswith("data: /clips is a path of this machine")
+
+
 def test_of_a_member_the_file_that_holds_it_all_is_written_from_the_root_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from made_media import encode
 from model.synthesis import SYNTHESIS_CAPTIONS
 from model.training.clips import Clip, ClipLibrary, content_position
 from model.training.wordings import FURTHER_WORDINGS
-from workflows.training.clip_library import LONGEST_SECONDS, Gathered, gather, split_off
+from workflows.training.clip_library import LONGEST_SECONDS, Gathered, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
 
 RATE = 8000
@@ -103,7 +103,7 @@ def test_a_recording_that_is_not_there_is_told_of(tmp_path: Path) -> None:
 
 def test_where_none_can_be_read_the_first_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_bytes(b"this is no sound")
-    with pytest.raises(TrainingDataError, match=r"none of 1 recordings can be read \(first: .*bad\.wav: "):
+    with pytest.raises(TrainingDataError, match=r"none of 1 recordings can be trained on \(first: .*bad\.wav: "):
         gathered(tmp_path)
 
 
@@ -145,7 +145,7 @@ def test_clips_to_validate_on_are_chosen_by_content_and_no_label_loses_all() -> 
     assert {id(clip) for clip in training.clips}.isdisjoint({id(clip) for clip in validation.clips})
     assert len(training.clips) + len(validation.clips) == len(library.clips)
     assert training.labels == library.labels
-    assert all(content_position(clip.sound) < 0.3 for clip in validation.clips)
+    assert all(content_position(clip, "validation") < 0.3 for clip in validation.clips)
     assert 10 < len(validation.clips) < 40
     backwards = ClipLibrary(library.clips[::-1], {}, {}, captioned=False)
     again = split_off(backwards, 0.3)[1]
@@ -153,5 +153,46 @@ def test_clips_to_validate_on_are_chosen_by_content_and_no_label_loses_all() -> 
 
 
 def test_too_few_labels_to_validate_on_are_told_with_their_numbers() -> None:
-    with pytest.raises(TrainingDataError, match=r"30% of 5 clips of 5 labels are 0 clips of 0 labels .*--validation"):
-        split_off(noises([1, 1, 1, 1, 1]), 0.3)
+    with pytest.raises(TrainingDataError, match=r"of 2 clips of 2 labels, 30% for validation, .*--validation"):
+        split_off(noises([1, 1]), 0.3)
+
+
+def test_what_was_cut_from_one_recording_stays_on_one_side() -> None:
+    clips = noises([60, 60]).clips
+    grouped = [Clip(clip.label, clip.sound, group=f"{clip.label}{index // 4}") for index, clip in enumerate(clips)]
+    training, validation = split_off(ClipLibrary(grouped, {}, {}, captioned=False), 0.3)
+    assert {clip.group for clip in training.clips}.isdisjoint({clip.group for clip in validation.clips})
+    assert 8 < len(validation.clips) < 72
+
+
+def test_a_clip_on_both_sides_is_refused() -> None:
+    library = noises([3, 3])
+    refuse_shared(library.only(lambda clip: clip.label == "0"), library.only(lambda clip: clip.label == "1"))
+    with pytest.raises(TrainingDataError, match="6 of 6 clips to validate on are clips to train on as well"):
+        refuse_shared(library, library)
+
+
+def test_the_digest_tells_other_sounds_labels_and_captions() -> None:
+    one = noises([3, 3])
+    relabelled = ClipLibrary([Clip("x", clip.sound) for clip in one.clips], {}, {}, captioned=False)
+    worded = ClipLibrary([Clip(c.label, c.sound, "words") for c in one.clips], {}, {}, captioned=False)
+    fewer = one.only(lambda clip: clip is not one.clips[0])
+    assert digest_of(one) == digest_of(noises([3, 3]))
+    assert len({digest_of(library) for library in (one, relabelled, worded, fewer)}) == 4
+
+
+def test_silence_is_left_out_and_counted(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440), RATE)
+    soundfile.write(tmp_path / "b.wav", 1e-6 * tone(440), RATE)
+    found = gathered(tmp_path)
+    assert [Path(label).name for label in found.library.labels] == ["a.wav"]
+    assert found.left_out == {"silence": 1}
+
+
+def test_a_clip_keeps_its_own_caption_where_those_of_its_label_differ(tmp_path: Path) -> None:
+    for name in "abc":
+        soundfile.write(tmp_path / f"{name}.wav", tone(440 + ord(name)), RATE)
+    (tmp_path / "t.csv").write_text("path,label,caption\na.wav,x,one\nb.wav,x,two\nc.wav,y,three\n")
+    library = gather([str(tmp_path / "t.csv")], ALL, RATE).library
+    assert [clip.caption for clip in library.clips] == ["one", "two", ""]
+    assert library.wordings == {"x": [], "y": ["three"]}

@@ -41,7 +41,7 @@ def test_a_folder_with_manifests_is_what_they_say_and_paths_are_its_own(tmp_path
     csv_of(tmp_path / "manifests" / "more.csv", [{"path": "audio/c.wav", "label": "wind"}])
     touched(tmp_path / "audio" / "unlisted.wav")
     found = list_clips([str(tmp_path)], ALL)
-    assert {(row.label, row.caption) for row in found.rows} == {("dog", "a dog barks"), ("rain", ""), ("wind", "")}
+    assert {(row.label, row.caption) for row in found.rows} == {("dog", ""), ("rain", ""), ("wind", "")}
     assert {Path(row.uri) for row in found.rows} == {tmp_path / "audio" / f"{name}.wav" for name in "abc"}
     assert found.wordings == {"dog": ["a dog barks"]}
     assert not found.synthesised
@@ -110,6 +110,23 @@ def test_a_licence_is_unwanted_for_a_whole_word_of_it(tmp_path: Path) -> None:
     assert names(found.rows) == ["b.wav"]
 
 
+def test_a_licence_is_read_in_any_case_spelling_and_address_and_must_be_there(tmp_path: Path) -> None:
+    rows = [
+        {"path": "a.wav", "license": "cc-by-nc"},
+        {"path": "b.wav", "license": "https://creativecommons.org/licenses/by-nc/4.0/"},
+        {"path": "c.wav", "license": "CC0"},
+        {"path": "d.wav", "license": ""},
+    ]
+    found = list_clips([str(csv_of(tmp_path / "t.csv", rows))], ClipRules(unwanted_licences=frozenset({"NC"})))
+    assert names(found.rows) == ["c.wav"]
+    assert found.left_out == {"licence": 2, "unknown licence": 1}
+
+
+def test_held_out_labels_are_lines_with_all_their_words(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("dog bark\n\n cat \n")
+    assert held_out_labels(tmp_path / "labels.txt") == {"dog bark", "cat"}
+
+
 def test_words_of_a_folders_captions_file_are_added_to_its_labels(tmp_path: Path) -> None:
     csv_of(tmp_path / "manifests" / "train.csv", ROWS)
     words = {
@@ -117,7 +134,7 @@ def test_words_of_a_folders_captions_file_are_added_to_its_labels(tmp_path: Path
         "rain": {"caption": "rain", "paraphrases": []},
     }
     (tmp_path / "captions.json").write_text(json.dumps(words))
-    assert list_clips([str(tmp_path)], ALL).wordings == {"dog": ["a dog barks", "a dog", "woof"], "rain": ["rain"]}
+    assert list_clips([str(tmp_path)], ALL).wordings == {"dog": ["a dog", "woof", "a dog barks"], "rain": ["rain"]}
     assert list_clips([str(tmp_path)], ClipRules(frozenset({"dog"}))).wordings == {"rain": ["rain"]}
 
 

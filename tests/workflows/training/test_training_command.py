@@ -80,14 +80,14 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(
         (["--data", "synthesis", "--held-out", "none.txt"], 1, "none.txt"),
         (["--data", "synthesis", "--set", "network.config.widhts=[4]"], 2, "network.config of compact_clapsep: widhts"),
         (["--data", "synthesis", "--set", "network.encoder=none"], 1, "none"),
-        (["--data", "plain"], 2, "supervised_debug asks for clips by their captions, and 2 of 2 labels have none"),
+        (["--data", "plain"], 2, "supervised_debug asks for clips by their captions, and 2 of 2 clips have none"),
         (
-            [*UNWORDED, "plain", "--set", "mixtures.sounds=9", "--validation", "plain"],
+            [*UNWORDED, "plain", "--set", "mixtures.sounds=9", "--validation", "other"],
             2,
             "mixtures of 9 sounds of 1 parts need 9 labels",
         ),
-        ([*UNWORDED, "plain", "--validation-share", "1e-9"], 2, "0 clips of 0 labels to validate on"),
-        ([*UNWORDED, "plain", "--validation", "plain/a.csv"], 2, "plain/a.csv has clips of 1 label"),
+        ([*UNWORDED, "plain", "--validation-share", "1e-9"], 2, "0 clips of 0 labels are left to validate on"),
+        ([*UNWORDED, "plain", "--validation", "other/a.csv"], 2, "other/a.csv has clips of 1 label"),
     ],
     ids=str,
 )
@@ -98,10 +98,11 @@ def test_what_cannot_be_trained_on_ends_before_the_first_step(
     import soundfile
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "plain").mkdir()
-    for name in "ab":
-        soundfile.write(tmp_path / "plain" / f"{name}.wav", np.full(4000, 0.1 if name == "a" else 0.2), 8000)
-    (tmp_path / "plain" / "a.csv").write_text("path\na.wav\n")
+    for level, folder in ((0.1, "plain"), (0.3, "other")):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            soundfile.write(tmp_path / folder / f"{name}.wav", np.full(4000, level + 0.1 * (name == "a")), 8000)
+    (tmp_path / "other" / "a.csv").write_text("path\na.wav\n")
     returned, _, error = run("supervised_debug", *arguments, "--out", "out")
     assert (returned, said in error) == (code, True), error
     assert "Traceback" not in error

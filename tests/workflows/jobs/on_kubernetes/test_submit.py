@@ -13,7 +13,7 @@ from kubernetes_api import KubernetesApi
 from rayjob_template import rayjob_template, template_map
 from submitted_jobs import CATALOG, job_in, service
 
-from workflows.jobs.job_file import JobFile, read_job
+from workflows.jobs.job_file import JobFile, job_of, read_job
 from workflows.jobs.job_service import JobError, Submitted
 from workflows.jobs.on_kubernetes import rayjob_state
 from workflows.jobs.on_kubernetes.rayjob_manifest import rayjob, template_of
@@ -66,6 +66,44 @@ def test_recordings_of_a_catalog_are_sent_along(api: KubernetesApi, tmp_path: Pa
     (folder / "bark.wav").write_bytes(bark * 500)
     with pytest.raises(JobError, match=r"a ConfigMap holds 1,048,576 \(largest: bark.wav, 1,280,000\): put the"):
         service().submit(job_in(folder, catalog=(folder / "catalog.yaml").read_text()), None, "join")
+
+
+def test_a_training_takes_its_recipe_and_its_held_out_labels_along(
+    api: KubernetesApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ours.yaml").write_text("base: supervised\nabout: Ours.\nmixtures: {batch: 8}\n")
+    (tmp_path / "labels.txt").write_text("dog\n")
+    asked = ["ours.yaml", "--data", "s3://archive/clips", "--out", "s3://models/ours", "--held-out", "labels.txt"]
+    job = job_of("train", asked)
+    name = service().submit(job, None, "join").name
+    assert name == f"sq-train-{job.work}"
+    made = api.get("rayjobs", name)
+    assert made["metadata"]["labels"]["soundquarry.dev/workflow"] == "train"
+    assert not [field for field in made["spec"] if field.startswith("entrypointNum")], "it computes in workers"
+    files = api.get("configmaps", f"{name}-job")["data"]
+    assert "recipe: recipe.yaml" in files["job.yaml"]
+    assert yaml.safe_load(files["recipe.yaml"])["mixtures"]["batch"] == 8
+    assert files["held_out.txt"] == "dog\n"
+
+
+def test_the_charts_own_training_is_joined_and_one_with_a_broken_recipe_stands_in_nobodys_way(
+    api: KubernetesApi, job: JobFile, tmp_path: Path
+) -> None:
+    files = {
+        "job.yaml": "workflow: train\nrecipe: recipe.yaml\ndata: [s3://archive/clips]\nout: s3://models/ours\n",
+        "recipe.yaml": "base: supervised\nabout: Ours.\n",
+    }
+    (tmp_path / "mounted").mkdir()
+    for name, content in files.items():
+        (tmp_path / "mounted" / name).write_text(content)
+    charts_job(api, tmp_path / "mounted", "aaaaaaaaaa")
+    asked = ["supervised", "--set", "about=Ours.", "--data", "s3://archive/clips", "--out", "s3://models/ours"]
+    name = service().submit(job_of("train", asked), None, "join").name
+    assert f"{name}-job" not in api.names("configmaps"), "its files are the chart's"
+    (tmp_path / "mounted" / "recipe.yaml").write_text("base: nothing\n")
+    charts_job(api, tmp_path / "mounted", "bbbbbbbbbb")
+    assert not service().submit(job, None, "join").joined
 
 
 def test_the_charts_own_job_needs_no_files_of_its_own(api: KubernetesApi, job: JobFile, tmp_path: Path) -> None:

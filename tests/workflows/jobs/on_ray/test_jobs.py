@@ -212,6 +212,50 @@ def test_the_same_work_is_joined_goes_on_after_it_was_cancelled_and_a_killed_dri
 
 
 @pytest.mark.slow
+def test_a_training_is_followed_to_its_model_and_the_same_command_finds_it_done(
+    head: RayHead, service: RayJobs, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "ours.yaml"
+    recipe.write_text("base: supervised_debug\nabout: Ours.\nschedule: {steps: 12}\n")
+    (tmp_path / "labels.txt").write_text("rain\n")
+    asked = [str(recipe), "--data", "synthesis", "--held-out", str(tmp_path / "labels.txt")]
+    done = submit(head, "train", *asked, "--out", str(tmp_path / "out"), "--follow", "--name", "ours")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "step 12/12" in done.stdout
+    out = tmp_path / "out"
+    assert all((out / name).is_file() for name in ("curves.png", "curve.jsonl", "model.safetensors"))
+    asked_of = json.loads((out / "run.json").read_text())["asked"]
+    assert (asked_of["held_out_labels"], asked_of["recipe"]["about"]) == (["rain"], "Ours.")
+    assert service.status("ours").workflow == "train"
+
+    again = submit(head, "train", *asked, "--out", str(out), "--follow", "--name", "again")
+    assert again.exit_code == 0, again.stdout + again.stderr
+    other = submit(head, "train", *asked, "--out", str(out), "--set", "seed=2", "--follow", "--name", "other")
+    assert other.exit_code == 2, other.stdout + other.stderr
+    assert "differs in recipe.seed" in service.status("other").message
+
+
+@pytest.mark.slow
+def test_a_training_that_is_cancelled_goes_on_from_its_last_state(
+    head: RayHead, service: RayJobs, tmp_path: Path
+) -> None:
+    asked = ["supervised_debug", "--data", "synthesis", "--out", str(tmp_path / "out"), "--set", "schedule.steps=2000"]
+    job = job_of("train", asked)
+    first = service.submit(job, None, "join")
+    assert service.submit(job, None, "join") == Submitted(first.name, joined=True)
+    eventually(lambda: [*(tmp_path / "out").rglob("state.pt")])
+    service.cancel(first.name)
+    assert (service.status(first.name).state, service.wait(first.name)) == ("stopped", 130)
+    assert not head.drivers()
+
+    shorter = service.submit(job_of("train", [*asked, "--set", "schedule.steps=60"]), None, "join")
+    assert service.wait(shorter.name) == 0, "".join(service.logs(shorter.name, follow=False))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "out" / "curve.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps)), "a row for every step, before the interruption and after it"
+    assert steps[0] == 6
+
+
+@pytest.mark.slow
 def test_a_head_that_is_restarted_has_forgotten_its_jobs_and_the_follower_says_so(
     head: RayHead, service: RayJobs, media: Path, tmp_path: Path
 ) -> None:

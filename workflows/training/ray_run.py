@@ -1,0 +1,122 @@
+"""A training on Ray, from mixtures to the last state: workers are started, and what they tell is drawn meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+from model.training.clips import ClipLibrary
+from model.training.mixtures import MixtureDraw
+from model.training.training_state import State, read_state
+from operators.whole_file import place
+from workflows.cluster import ray_cluster
+from workflows.training.curves import write_curves
+from workflows.training.job import TrainingFailedError, TrainJob
+from workflows.training.placement import training_placement
+from workflows.training.scoreboard import remote_scoreboard
+from workflows.training.training_progress import TrainingProgress
+from workflows.training.worker import STATE_FILE, WorkerOrders, train_worker
+
+KEPT_STATES: Final = 2
+"""Of a run, the last ones."""
+CURVES_EVERY_SECONDS: Final = 30.0
+LOOKS_EVERY_SECONDS: Final = 0.5
+LOST_WORKERS: Final = 3
+"""So often a run goes on from its last state when a worker or its node is lost. Our choice."""
+
+
+def train_on_ray(
+    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
+) -> State:
+    """The state at the end of the run."""
+    with ray_cluster(job.address):
+        import ray
+        from ray import train as ray_train
+        from ray.train.torch import TorchTrainer
+
+        where = training_placement(job.device, job.workers, job.mixers)
+        scoreboard = remote_scoreboard()
+        orders = WorkerOrders(
+            recipe=job.recipe,
+            draws=ray.put(draws),
+            validation=ray.put(validation),
+            scoreboard=scoreboard,
+            mixers=where.mixers,
+            threads=where.threads,
+        )
+        out = place(job.out)
+        folder, _, name = out.path.rstrip("/").rpartition("/")
+        trainer = TorchTrainer(
+            lambda: train_worker(orders),
+            scaling_config=ray_train.ScalingConfig(
+                num_workers=where.workers, use_gpu=where.use_gpu, resources_per_worker=where.resources
+            ),
+            run_config=ray_train.RunConfig(
+                name=name,
+                storage_path=folder,
+                storage_filesystem=None if out.is_local else PyFileSystem(FSSpecHandler(out.fs)),
+                checkpoint_config=ray_train.CheckpointConfig(num_to_keep=KEPT_STATES),
+                failure_config=ray_train.FailureConfig(max_failures=LOST_WORKERS),
+            ),
+        )
+        with _drawn(scoreboard, progress, job.out):
+            result = _fitted(trainer)
+        with result.checkpoint.as_directory() as directory:
+            return read_state(Path(directory) / STATE_FILE)
+
+
+def _fitted(trainer: Any) -> Any:
+    """What came of the run. Raises TrainingFailedError with what the first worker said."""
+    from ray.train.v2.api.exceptions import TrainingFailedError as RayTrainingFailedError
+
+    try:
+        return trainer.fit()
+    except RayTrainingFailedError as error:
+        failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
+        first = next(iter(failures.values()))
+        cause = getattr(first, "cause", None) or first
+        raise TrainingFailedError(
+            f"the training failed {LOST_WORKERS + 1} times ({type(cause).__name__}: {cause}); when that is mended, the "
+            "same command goes on from the last state"
+        ) from error
+
+
+@contextlib.contextmanager
+def _drawn(scoreboard: Any, progress: TrainingProgress, out: str) -> Iterator[None]:
+    """Draws the rows of the scoreboard meanwhile, and writes the curve every now and then."""
+    import ray
+    from ray.exceptions import RayError
+
+    over, told, written = threading.Event(), 0, time.monotonic()
+
+    def draw() -> None:
+        nonlocal told, written
+        rows = ray.get(scoreboard.rows.remote())
+        for row in rows[told:]:
+            progress.advance(row)
+        if len(rows) > told and time.monotonic() - written > CURVES_EVERY_SECONDS:
+            write_curves(rows, out)
+            written = time.monotonic()
+        told = len(rows)
+
+    def keep_drawing() -> None:
+        while not over.wait(LOOKS_EVERY_SECONDS):
+            with contextlib.suppress(RayError, OSError):  # telling must not end the run
+                draw()
+
+    thread = threading.Thread(target=keep_drawing, daemon=True)
+    thread.start()
+    try:
+        yield
+        over.set()
+        thread.join()
+        with contextlib.suppress(RayError):
+            draw()
+    finally:
+        over.set()
