@@ -122,11 +122,6 @@ def test_a_licence_is_read_in_any_case_spelling_and_address_and_must_be_there(tm
     assert found.left_out == {"licence": 2, "unknown licence": 1}
 
 
-def test_held_out_labels_are_lines_with_all_their_words(tmp_path: Path) -> None:
-    (tmp_path / "labels.txt").write_text("dog bark\n\n cat \n")
-    assert held_out_labels(tmp_path / "labels.txt") == {"dog bark", "cat"}
-
-
 def test_words_of_a_folders_captions_file_are_added_to_its_labels(tmp_path: Path) -> None:
     csv_of(tmp_path / "manifests" / "train.csv", ROWS)
     words = {
