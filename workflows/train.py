@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from model.checkpoint import check_savable
 from model.registry import load_model
 from model.training.clips import ClipLibrary
 from model.training.networks import build_network
@@ -18,7 +19,7 @@ from workflows.training.checks import check_network, check_words, named_files
 from workflows.training.clip_library import Gathered, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
 from workflows.training.curves import write_curves
-from workflows.training.exported import export_model
+from workflows.training.exported import export_model, gate_of
 from workflows.training.job import TrainJob, check_clips, claim_out, write_run
 from workflows.training.ray_run import train_on_ray
 from workflows.training.training_progress import TrainingProgress, TrainSummary
@@ -31,6 +32,7 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
     towers = load_model(job.recipe.towers).clap
     network = build_network(job.recipe.network, towers, job.recipe.seed)
     sample_rate = network.sample_rate
+    check_savable(network, towers, gate_of(job.recipe, network))
     claim_out(job)
     progress.start("reading clips ...")
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.checkpoint import Calibration, save_checkpoint
 from model.registry import DEFAULT_MODEL, load_model
-from model.separator import Separator
+from model.separator import MaskNetwork, Separator
 from model.training.lora import merge_adapters
 from model.training.networks import build_network
 from model.training.recipe import Recipe
@@ -18,9 +18,10 @@ from operators.whole_file import place, write_whole
 from workflows.training.job import MODEL_FILE
 
 
-def learns_presence(recipe: Recipe) -> bool:
-    """True when a run by this recipe teaches a network that can tell presence to tell it."""
-    return recipe.objective != "weak" and recipe.supervised.presence_weight > 0.0
+def gate_of(recipe: Recipe, network: MaskNetwork) -> str | None:
+    """The model that tells presence for a network of this recipe; None for one that can, and learns it."""
+    learns = recipe.objective != "weak" and recipe.supervised.presence_weight > 0.0
+    return None if learns and isinstance(network, Separator) else DEFAULT_MODEL
 
 
 def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str, Any]) -> str:
@@ -33,16 +34,16 @@ def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str
     network = build_network(recipe.network, towers.clap, recipe.seed)
     network.load_state_dict(state["best"] or state["average"])
     merge_adapters(network)
-    tells = isinstance(network, Separator) and learns_presence(recipe)
+    gate = gate_of(recipe, network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FILE
         save_checkpoint(
             path,
             separator=network.eval(),
             clap=towers.clap,
-            calibration=Calibration() if tells else None,
+            calibration=Calibration() if gate is None else None,
             provenance={**provenance, "recipe": recipe.model_dump(mode="json"), "steps": state["step"]},
-            gate=None if tells else DEFAULT_MODEL,
+            gate=gate,
         )
         target = place(out) / MODEL_FILE
         write_whole(target.uri, path.read_bytes())
