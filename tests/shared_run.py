@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -14,10 +15,11 @@ from model.training.training_state import Row, StateFile
 
 SCHEDULE = Schedule(steps=6, rate=0.05, warmup_steps=2, log_every=2, validate_every=3, average=0.5)
 BATCH = 8
+ONE_AT_A_TIME = threading.Lock()
 
 
 def network() -> nn.Module:
-    with torch.random.fork_rng():
+    with ONE_AT_A_TIME, torch.random.fork_rng():  # two workers may be threads, and the generator is one
         torch.manual_seed(0)
         return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
 

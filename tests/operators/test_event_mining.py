@@ -137,9 +137,27 @@ def minings(draw: st.DrawFn) -> MineSettings:
     return MineSettings(max_event_seconds=longest, min_seconds=shortest, padding_seconds=padding, fade_seconds=0.1)
 
 
-@settings(max_examples=40, deadline=None)
-@given(patterns(), minings(), st.sampled_from([2.0, 3.0, 5.5, 7.37, 45.0, 600.0]), st.sampled_from([1, 2, 16]))
+CASES = (patterns(), minings(), st.sampled_from([2.0, 3.0, 5.5, 7.37, 45.0, 600.0]), st.sampled_from([1, 2, 16]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(*CASES)
 def test_events_are_those_a_person_would_mark_whatever_the_units(
+    active: list[bool], mining: MineSettings, unit_seconds: float, window_batch: int
+) -> None:
+    expect_those_a_person_would_mark(active, mining, unit_seconds, window_batch)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(*CASES)
+def test_in_a_hundred_cases_events_are_those_a_person_would_mark(
+    active: list[bool], mining: MineSettings, unit_seconds: float, window_batch: int
+) -> None:
+    expect_those_a_person_would_mark(active, mining, unit_seconds, window_batch)
+
+
+def expect_those_a_person_would_mark(
     active: list[bool], mining: MineSettings, unit_seconds: float, window_batch: int
 ) -> None:
     miner = miner_of(mining, window_batch=window_batch)

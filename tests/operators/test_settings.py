@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from model.checkpoint import Calibration
-from operators import verification
+from operators import unit_verification
 from operators.catalog import Catalog, QuerySpec
 from operators.settings import ExtractSettings, MineSettings
 
@@ -60,7 +60,7 @@ def test_the_longest_event_with_its_padding_fits_into_a_row() -> None:
     limits = {name: field.metadata for name, field in MineSettings.model_fields.items()}
     most = {name: next(rule.le for rule in rules if hasattr(rule, "le")) for name, rules in limits.items() if rules}
     seconds = most["max_event_seconds"] + 2 * most["min_seconds"] + 2 * most["padding_seconds"]
-    assert seconds <= verification.STRETCH_SECONDS
+    assert seconds <= unit_verification.STRETCH_SECONDS
 
 
 def test_a_library_is_another_kind_with_settings_of_its_own() -> None:
