@@ -6,9 +6,10 @@ Nothing is interpreted here; what is no table at all is a `ManifestError`.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +38,8 @@ def manifest_rows(uri: str, column: str = "uri") -> Iterator[Row]:
 
 def _lines(uri: str, file: BinaryIO) -> Iterator[tuple[int, str]]:
     """Lines by number, with their ends."""
-    for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE_BYTES), b""), 1):
+    reader = io.BufferedReader(cast("io.RawIOBase", file))  # fsspec's files of a store know no limit of a line
+    for number, line in enumerate(iter(lambda: reader.readline(LONGEST_LINE_BYTES), b""), 1):
         if len(line) == LONGEST_LINE_BYTES:
             raise ManifestError(
                 f"{uri}, line {number}: longer than {LONGEST_LINE_BYTES} bytes; a manifest has one row a line"

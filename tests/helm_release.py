@@ -79,9 +79,11 @@ def everything(api: Api, namespace: str) -> set[str]:
 
 
 def served_versions(api: Api) -> list[str]:
-    """The API groups with the version that the server prefers."""
+    """The API groups with the version that the server prefers, and with the one of CronJobs before Kubernetes 1.21."""
     groups = api.call("GET", "/apis")["groups"]
-    return ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
+    served = {version["groupVersion"] for group in groups for version in group["versions"]}
+    preferred = [group["preferredVersion"]["groupVersion"] for group in groups]
+    return ["v1", *preferred, *sorted(served & {"batch/v1beta1"})]
 
 
 def resources(api: Api, api_version: str) -> list[Mapping[str, Any]]:

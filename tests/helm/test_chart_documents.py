@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_the_notes_tell_of_each_mode_how_a_run_begins() -> None:
     by_kuberay = notes(merged(NIGHTLY, {"schedule": {"kind": "RayCronJob", "suspend": True}}))
     assert "feature gate RayCronJob" in by_kuberay
     assert "once schedule.suspend is false" in by_kuberay
+
+
+def test_the_values_of_the_guide_fit_together() -> None:
+    guide = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
+    values: dict[str, Any] = {}
+    for block in blocks:
+        if "kind" not in block:
+            values = merged(values, block)
+            assert rendered(values).objects
+    assert values["mode"] == "scheduled"
 
 
 def test_the_notes_of_a_training_tell_what_to_look_at() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from made_archives import tar_of, zip_of
+from made_manifests import listed, write_manifest
 from made_media import chirp, encode, pieces_of, plain_decode, span
 
 from operators.decode import Decode
@@ -23,16 +25,30 @@ def endpoint() -> Iterator[str]:
     server.stop()
 
 
-def test_bucket_is_listed_and_decoded_and_large_objects_are_fetched_once(
-    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The file system of the store."""
     s3fs = pytest.importorskip("s3fs")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     s3fs.S3FileSystem.clear_instance_cache()
-    bucket = s3fs.S3FileSystem()
+    yield s3fs.S3FileSystem()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_manifest_lies_in_a_bucket_beside_its_sources(bucket: Any, tmp_path: Path, kind: str) -> None:
+    bucket.makedirs(kind)
+    manifest = write_manifest(tmp_path / f"m.{kind}", [{"uri": "a.wav", "tags": ["dog"]}, {"uri": "b/c.wav"}])
+    bucket.put(str(manifest), f"{kind}/m.{kind}")
+    bucket.pipe({f"{kind}/a.wav": b"sound", f"{kind}/b/c.wav": b"sound"})
+    found = [(source.uri, source.tags) for source in listed(f"s3://{kind}/m.{kind}")]
+    assert found == [(f"s3://{kind}/a.wav", ("dog",)), (f"s3://{kind}/b/c.wav", ())]
+
+
+def test_bucket_is_listed_and_decoded_and_large_objects_are_fetched_once(bucket: Any, tmp_path: Path) -> None:
     bucket.mkdir("archive")
     large = encode(tmp_path / "large.wav", chirp(44_100, 60), 44_100)
     small = encode(tmp_path / "small.ogg", chirp(44_100, 2), 44_100)
@@ -52,4 +68,3 @@ def test_bucket_is_listed_and_decoded_and_large_objects_are_fetched_once(
     for source in sources[1:]:
         assert np.array_equal(span(pieces_of(decode, source)[0]), plain_decode(small, 2))
     assert [path.stat().st_size for path in scratch.iterdir() if not path.suffix] == [large.stat().st_size]
-    s3fs.S3FileSystem.clear_instance_cache()

@@ -99,7 +99,10 @@ def submit(
         why = "the schedule's run before this one goes on" if sent.other_work else "the same work already runs"
         _say(f"skipped: {why} as {sent.name}")
         return
-    _say(f"the same work already runs as {sent.name}; joined it" if sent.joined else f"submitted {sent.name}")
+    if sent.ended:
+        _say(f"{sent.name} has ended already and is not begun again; this is how it went")
+    else:
+        _say(f"the same work already runs as {sent.name}; joined it" if sent.joined else f"submitted {sent.name}")
     if follow:
         raise typer.Exit(_follow(service, sent.name, target))
     _say(f"follow it: {target.command('logs', sent.name, '--follow')}")

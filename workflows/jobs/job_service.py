@@ -69,6 +69,8 @@ class Submitted:
 
     name: str
     joined: bool = False
+    ended: bool = False
+    """What was joined is over: only its end is left to tell."""
     skipped: bool = False
     other_work: bool = False
     """It was skipped for a run of the same schedule, which may do something else."""

@@ -84,7 +84,7 @@ class Submission:
         state = state_of(named)
         if label(named, WORK) == self.job.work:
             if if_running == "skip":
-                return Submitted(state.name, joined=True)
+                return Submitted(state.name, joined=True, ended=not state.is_live)
             if state.is_live:
                 return self._instead_of(named, if_running)
         raise JobError(

@@ -53,7 +53,8 @@ def _ending(job: Object) -> Iterator[str]:
     """Why it failed, of its status."""
     status, spec, name = status_of(job), job["spec"], job["metadata"]["name"]
     reason, message = status.get("reason", ""), str(status.get("message", "")).strip()
-    log = f"`soundquarry jobs logs {name} --kubernetes`"
+    namespace = job["metadata"]["namespace"]
+    log = f"`soundquarry jobs logs {name} --kubernetes --namespace {namespace}`"
     if not is_over(job) or progress_of(job) != "failed":
         return
     if status.get("jobDeploymentStatus") == "ValidationFailed" or reason == "ValidationFailed":
@@ -71,7 +72,7 @@ def _ending(job: Object) -> Iterator[str]:
     elif reason == "SubmissionFailed":
         yield (
             f"the job could not be handed to Ray: {message}. See {log}, and `kubectl describe job "
-            f"{name} -n {job['metadata']['namespace']}`"
+            f"{name} -n {namespace}`"
         )
     elif reason == "JobStatusCheckTimeoutExceeded":
         yield (

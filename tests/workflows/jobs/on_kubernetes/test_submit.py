@@ -245,7 +245,7 @@ def test_the_retry_of_a_scheduled_pod_takes_up_its_own_run_ended_or_not(
     assert jobs.submit(job, "nightly-1", "skip") == Submitted("nightly-1", joined=True)
     kuberay.runs("nightly-1")
     kuberay.ends("nightly-1", "SUCCEEDED")
-    assert jobs.submit(job, "nightly-1", "skip") == Submitted("nightly-1", joined=True)
+    assert jobs.submit(job, "nightly-1", "skip") == Submitted("nightly-1", joined=True, ended=True)
     assert jobs.wait("nightly-1") == 0
     assert api.names("rayjobs") == ["nightly-1"]
 

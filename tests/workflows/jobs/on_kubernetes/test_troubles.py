@@ -104,11 +104,11 @@ def test_what_was_told_of_an_earlier_job_of_the_name_is_no_trouble(kuberay: Kube
         (
             {"reason": "AppFailed", "jobStatus": "FAILED", "message": "Job entrypoint command failed with exit code 1, "
              "last available logs (truncated to 20,000 chars):\nTraceback\nMemoryError"},
-            "it ended with exit code 1: see `soundquarry jobs logs talks --kubernetes`",
+            "it ended with exit code 1: see `soundquarry jobs logs talks --kubernetes --namespace media`",
         ),
         (
             {"reason": "AppFailed", "message": "Ray head pod not found."},
-            "it failed: Ray head pod not found. See `soundquarry jobs logs talks --kubernetes`",
+            "it failed: Ray head pod not found. See `soundquarry jobs logs talks --kubernetes --namespace media`",
         ),
     ],
 )  # fmt: skip
