@@ -45,6 +45,7 @@ def test_what_is_unpacked_may_be_written_to() -> None:
             values.setflags(write=False)  # as they come out of the object store
     (examples,) = unpacked(row)
     examples.sounds.zero_()
+    assert not examples.sounds.any()
 
 
 def test_a_finished_run_needs_no_examples() -> None:

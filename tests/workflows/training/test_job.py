@@ -41,7 +41,9 @@ def test_more_steps_are_the_same_run(tmp_path: Path) -> None:
 
 def test_how_it_is_run_is_not_what_it_is(tmp_path: Path) -> None:
     begin(tmp_path)
-    claim_out(job(tmp_path, mixers=3, device="cpu", address="auto"))
+    before = (tmp_path / "run.json").read_bytes()
+    claim_out(job(tmp_path, mixers=3, device="cpu", address="auto"))  # nothing is raised
+    assert (tmp_path / "run.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(
