@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from fabricated_dataset import Member, commit_unit, stem_rows
+from s3_store import s3_files, s3_server
 
 from operators import whole_file
 from operators.dataset import (
@@ -27,30 +28,17 @@ from operators.whole_file import find_temporary, place
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
 def out(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    s3fs = pytest.importorskip("s3fs")
-    settings = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setattr(whole_file, "scratch_directory", lambda: tmp_path / "scratch")
-    s3fs.S3FileSystem.clear_instance_cache()
     bucket = f"b{abs(hash(tmp_path)) % 10**8}"
-    s3fs.S3FileSystem().mkdir(bucket)
-    yield f"s3://{bucket}/out"
-    s3fs.S3FileSystem.clear_instance_cache()
+    with s3_files(endpoint, monkeypatch) as files:
+        files.mkdir(bucket)
+        yield f"s3://{bucket}/out"
 
 
 def names_in(out: str) -> list[str]:

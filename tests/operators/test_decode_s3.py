@@ -11,6 +11,7 @@ import pytest
 from made_archives import tar_of, zip_of
 from made_manifests import listed, write_manifest
 from made_media import chirp, encode, pieces_of, plain_decode, span
+from s3_store import s3_files, s3_server
 
 from operators.decode import Decode
 from operators.sources import list_sources
@@ -18,24 +19,15 @@ from operators.sources import list_sources
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture
 def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The file system of the store."""
-    s3fs = pytest.importorskip("s3fs")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield s3fs.S3FileSystem()
-    s3fs.S3FileSystem.clear_instance_cache()
+    with s3_files(endpoint, monkeypatch) as files:
+        yield files
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])

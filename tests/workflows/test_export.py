@@ -19,6 +19,7 @@ import soundfile
 import wavinfo
 from fabricated_dataset import SAMPLE_RATE, Member, commit_unit, sign, write_plan
 from made_media import ffmpeg
+from s3_store import s3_files, s3_server
 from typer.testing import CliRunner
 
 from operators.whole_file import place
@@ -201,19 +202,10 @@ def test_flac_that_would_clip_is_refused_before_anything_is_written(out: str, tm
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    s3fs = pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {"ENDPOINT_URL": f"http://{host}:{port}", "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}
-    for name, value in {**settings, "DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("sounds")
-    yield "s3://sounds"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with s3_server() as address, s3_files(address, monkeypatch) as files:
+        files.mkdir("sounds")
+        yield "s3://sounds"
 
 
 def test_dataset_and_files_may_lie_in_buckets(bucket: str) -> None:

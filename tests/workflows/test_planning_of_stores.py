@@ -12,6 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from made_archives import tar_of, zip_of
 from runs_over_time import Dataset, write
+from s3_store import s3_files, s3_server
 
 from operators.settings import ExtractSettings
 
@@ -133,21 +134,8 @@ def test_what_could_not_be_listed_is_left_alone(dataset: Dataset, moody: Moody) 
     assert [word for _, word in dataset.sources[1:]] == ["there", "there", "gone"]
 
 
-def test_objects_are_told_apart_by_their_etags(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
-    s3fs = pytest.importorskip("s3fs")
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    try:
-        fs = s3fs.S3FileSystem()
+def test_objects_are_told_apart_by_their_etags(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server() as address, s3_files(address, monkeypatch) as fs:
         fs.mkdir("shelf")
         for name in ("talks/a.wav", "talks/b.wav", "talks/c.wav", "music/d.wav"):
             fs.pipe_file(f"shelf/{name}", name.encode())
@@ -163,6 +151,3 @@ def test_objects_are_told_apart_by_their_etags(
         fs.pipe_file("shelf/talks/c.wav", b"talks/c.wav")
         assert dataset.run("s3://shelf/*/*.wav") == []
         assert [word for name, word in dataset.sources if name in ("music/d.wav", "talks/c.wav")] == ["gone", "there"]
-    finally:
-        server.stop()
-        s3fs.S3FileSystem.clear_instance_cache()
