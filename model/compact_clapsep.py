@@ -44,6 +44,8 @@ class CompactCLAPSepConfig:
     decoder_widths: tuple[int, ...] = (32, 64, 96, 128)
     """Widths of the query-dependent maps, fine first, one per encoder level."""
     activity: int = 128
+    activity_levels: int = 2
+    """So many of the coarsest maps tell presence, at the frames of the finest of them."""
 
 
 class SkipTrans(nn.Module):
@@ -106,7 +108,7 @@ class CompactCLAPSep(Separator):
         self.mel = MelScale(bands=config.bands, bins=stft.bins, sample_rate=config.sample_rate)
         self.band_norm = nn.BatchNorm1d(config.bands)
         self.encoder = MixtureEncoder(config.widths, bands=config.bands, deep_blocks=config.deep_blocks)
-        self.activity_hop_samples = config.hop_samples * self.encoder.stride // 2
+        self.activity_hop_samples = config.hop_samples * self.encoder.stride // 2 ** (config.activity_levels - 1)
         condition = 2 * config.embedding
         self.query = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
         below: list[int | None] = [None, *reversed(config.decoder_widths[1:])]
@@ -117,9 +119,9 @@ class CompactCLAPSep(Separator):
             )
         )
         self.patches = nn.Linear(config.decoder_widths[0], 4)
-        coarse, middle = config.widths[-1], config.widths[-2]
+        read = sum(config.widths[-config.activity_levels :])
         self.activity_maps = nn.Sequential(
-            nn.Linear(coarse + middle, 2 * config.activity), nn.SiLU(), nn.Linear(2 * config.activity, config.activity)
+            nn.Linear(read, 2 * config.activity), nn.SiLU(), nn.Linear(2 * config.activity, config.activity)
         )
         self.activity_query = nn.Sequential(
             nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, config.activity)
@@ -139,9 +141,12 @@ class CompactCLAPSep(Separator):
     def encode_spectrum(self, spectrum: Tensor) -> Features:
         """Features of a mono mixture's complex spectrum [B, F, N]; the level of the window does not matter."""
         maps = self.encoder(self._image(spectrum))
-        coarse, middle = maps[0], maps[1]
-        whole = (coarse.mean(dim=2) + coarse.amax(dim=2)).repeat_interleave(2, dim=-1)
-        rows = torch.cat([whole, middle.mean(dim=2) + middle.amax(dim=2)], dim=1)  # (B, d, N')
+        levels = self.config.activity_levels
+        frames = [
+            (image.mean(dim=2) + image.amax(dim=2)).repeat_interleave(2 ** (levels - 1 - level), dim=-1)
+            for level, image in enumerate(maps[:levels])
+        ]
+        rows = torch.cat(frames, dim=1)  # (B, d, N')
         activity = self.activity_maps(rows.transpose(1, 2)).transpose(1, 2)  # (B, A, N')
         return Features(tuple(stage.taps(tap) for stage, tap in zip(self._stages(), maps, strict=True)), activity)
 

@@ -9,16 +9,28 @@ from scipy import fft
 Audio = NDArray[np.float32]
 
 
-def lively_crop(clip: Audio, samples: int, generator: np.random.Generator, *, tries: int = 3) -> Audio:
-    """`samples` of `clip`, the loudest of a few random crops; a shorter clip is set at a random place in silence."""
+def as_audio(sound: Audio | NDArray[np.int16]) -> Audio:
+    """A sound of int16 as float32 in [-1, 1); one of float32 as it is."""
+    if sound.dtype == np.float32:
+        return sound  # type: ignore[return-value]
+    return sound.astype(np.float32) / np.float32(32768.0)
+
+
+def lively_crop(
+    clip: Audio | NDArray[np.int16], samples: int, generator: np.random.Generator, *, tries: int = 3
+) -> Audio:
+    """`samples` of `clip`, the loudest of a few random crops; a shorter clip is set at a random place in silence.
+
+    A clip of int16 comes back as float32 in [-1, 1), and only what is kept of it is converted.
+    """
     if len(clip) <= samples:
         out = np.zeros(samples, dtype=np.float32)
         start = int(generator.integers(0, samples - len(clip) + 1))
-        out[start : start + len(clip)] = clip
+        out[start : start + len(clip)] = as_audio(clip)
         return out
     starts = generator.integers(0, len(clip) - samples + 1, size=tries)
     crops = [clip[start : start + samples] for start in starts]
-    return max(crops, key=lambda crop: float(np.square(crop[::8]).sum())).copy()
+    return as_audio(max(crops, key=lambda crop: float(np.square(as_audio(crop[::8])).sum()))).copy()
 
 
 def at_snr(target: Audio, noise: Audio, snr_db: float) -> Audio:
@@ -65,8 +77,8 @@ def vary(clip: Audio, generator: np.random.Generator) -> Audio:
     return -clip if generator.random() < 0.5 else clip
 
 
-def varied_crop(clip: Audio, samples: int, generator: np.random.Generator) -> Audio:
+def varied_crop(clip: Audio | NDArray[np.int16], samples: int, generator: np.random.Generator) -> Audio:
     """`samples` of a variation of `clip` (see `vary`), from a lively place."""
     surplus = int(samples * 1.14)
-    part = lively_crop(clip, surplus, generator) if len(clip) > surplus else clip
+    part = lively_crop(clip, surplus, generator) if len(clip) > surplus else as_audio(clip)
     return lively_crop(vary(part, generator), samples, generator)

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.claims.arms import ARMS
+from bench.claims.arms import APART, ARMS
 from bench.claims.clips import JudgedMixture, judged, split, unpack
+from bench.claims.gap import ApartTowers, ModalityGap, modality_gap
 from bench.claims.page import page
 from bench.claims.scores import WAYS, ArmScores, Judge, steps_of
-from bench.claims.training import ENCODER_STEPS, TOWER_STEPS, caches_of, encoder_of, towers_of, train_arm
+from bench.claims.training import ENCODER_STEPS, TOWER_STEPS, cache_for, encoder_of, towers_of, train_arm
 from model.training.clips import ClipLibrary
 from model.training.training_state import Row
 
@@ -30,6 +31,9 @@ SETTING = """\
 - Separators: {clips} other clips of {labels} labels, {steps} steps of 8 mixtures of 3.2 s. Every arm is the same
   network (about a third of mini's size) with the same seed and mixtures; only what it is asked with differs, or the
   objective. In weak training every sound is a mixture of two clips.
+- The centres of the vectors of sounds and of words lie {gap}. Those of pictures and words lie 0.82 apart in CLIP
+  (arXiv 2203.02053). In the arms `*_apart` one constant vector is added to all audio vectors, which is the form that
+  paper finds the gap to have; it puts them {apart}.
 - Judged on {mixtures} mixtures of two recordings that nobody trained on: {seen} with a label that the separators know
   (seen), {unseen} with one that they do not (unseen: known to the towers alone, or to nobody). SI-SDRi is the
   improvement of the scale-invariant SDR over the mixture, SDRi that of the plain SNR.
@@ -46,9 +50,10 @@ def main() -> None:
     a, b = split(asked.data, unpacked)
     mixtures = judged(unpacked, b)
     seen = np.array([mixture.seen for mixture in mixtures])
-    setting = describe(a, b, mixtures, asked.steps)
-    print(setting, flush=True)
     towers = towers_of(a, asked.work, _logger("towers"))
+    gaps = modality_gap(towers, b), modality_gap(ApartTowers(towers, APART), b)
+    setting = describe(a, b, mixtures, asked.steps, *gaps)
+    print(setting, flush=True)
     judge = Judge(mixtures, towers, b)
     for arm in ARMS:
         path = asked.work / "scores" / f"{arm.name}.json"
@@ -56,7 +61,7 @@ def main() -> None:
             continue
         paths = {}
         if arm.cache is not None:
-            paths["cache"] = caches_of(towers, asked.work)[arm.cache]
+            paths["cache"] = cache_for(arm, towers, asked.work)
         if arm.encoder:
             paths["encoder"] = encoder_of(a, towers, asked.work, _logger("encoder"))
         began = time.monotonic()
@@ -68,7 +73,9 @@ def main() -> None:
     _write(asked.to, asked.work, seen, setting, asked.steps)
 
 
-def describe(a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], steps: int) -> str:
+def describe(
+    a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], steps: int, gap: ModalityGap, apart: ModalityGap
+) -> str:
     """What was trained on what, in sentences."""
     seen = sum(mixture.seen for mixture in mixtures)
     return SETTING.format(
@@ -79,6 +86,8 @@ def describe(a: ClipLibrary, b: ClipLibrary, mixtures: list[JudgedMixture], step
         clips=f"{len(b.clips):,}",
         labels=len(b.labels),
         steps=steps,
+        gap=gap,
+        apart=apart,
         mixtures=len(mixtures),
         seen=seen,
         unseen=len(mixtures) - seen,

@@ -44,6 +44,8 @@ class Arm:
     encoder: bool = False
     cache: int | None = None
     """Captions of the cache that it looks up."""
+    apart: float = 0.0
+    """How far audio vectors are moved away from those of words (`gap.py`)."""
 
     def recipe_for(self, steps: int, **paths: Any) -> Recipe:
         """The whole recipe; `paths`: `encoder` and `cache` files."""
@@ -67,6 +69,9 @@ def _retrieval(name: str, cache: int, *settings: str) -> Arm:
 RATES: Final = (0.25, 0.5, 0.75, 0.9)
 CACHES: Final = (100, 1_000, 10_000)
 LARGEST: Final = CACHES[-1]
+APART: Final = 1.0
+_DROPPED: Final = "queries.manipulations=[{embedding_dropout: 0.5}]"
+_SHIFTED: Final = "queries.manipulations=[{mean_gap_shift: 1.0}]"
 ARMS: Final = (
     # (a), (b): text against audio
     Arm("text", "supervised_text", (ONLY_POSITIVE,)),
@@ -89,4 +94,9 @@ ARMS: Final = (
     # (e): a pretrained encoder; (f), (g): negatives, audio beside text
     Arm("pretrained", "supervised_text", (ONLY_POSITIVE,), encoder=True),
     Arm("blended", "supervised"),
+    # (a) to (c) once more, with towers that have a modality gap like that of large ones
+    Arm("vanilla_apart", "audio_only_vanilla", (ONLY_POSITIVE,), words="none", apart=APART),
+    Arm("dropout_apart", "audio_only", (ONLY_POSITIVE, _DROPPED), words="none", apart=APART),
+    Arm("shift_apart", "audio_only", (ONLY_POSITIVE, _SHIFTED), apart=APART),
+    Arm("retrieval_apart", "retrieval", (ONLY_POSITIVE,), words="none", cache=CACHES[-1], apart=APART),
 )

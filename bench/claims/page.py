@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.claims.arms import ARMS
 from bench.claims.claims import Chosen, Scores, answers, cache_curve, dropout_curve, weak_shares
-from bench.claims.verdicts import Estimate, mean_of
+from bench.claims.verdicts import Estimate, difference_of, mean_of
 
 INTRODUCTION = """\
 # Which claims hold
@@ -31,7 +31,11 @@ def page(scores: Scores, seen: Chosen, setting: str) -> str:
     parts += [_arms(scores, seen)]
     if curve := dropout_curve(scores, seen):
         heads = ("rate", "seen: SI-SDRi, dB", "unseen: SI-SDRi, dB", "gap closed, seen")
-        rows = [(rate, str(known), str(unknown), _percent(closed)) for rate, known, unknown, closed in curve]
+        is_gap = difference_of(scores["text"].si_sdri_db["text"], scores["vanilla"].si_sdri_db["text"], seen).low > 0.0
+        rows = [
+            (rate, str(known), str(unknown), _percent(closed) if is_gap else "no gap to close")
+            for rate, known, unknown, closed in curve
+        ]
         parts += ["## Embedding dropout, by its rate\n", GAP, _table(heads, rows)]
     if sizes := cache_curve(scores, seen):
         heads = ("captions", "seen: SI-SDRi, dB", "unseen: SI-SDRi, dB")

@@ -13,11 +13,13 @@ import torch
 
 from bench.claims.arms import CACHES, COMMON, LARGEST, Arm
 from bench.claims.clips import SAMPLE_RATE
+from bench.claims.gap import ApartTowers
 from model.caption_cache import CaptionCache
 from model.captions.grammar import captions
 from model.clap import Clap, ClapConfig
 from model.sentence_encoder import SentenceEncoder
 from model.separator import MaskNetwork
+from model.towers_signature import towers_signature
 from model.training.clips import ClipLibrary
 from model.training.contrastive import ContrastiveTask
 from model.training.encoder_pretraining import EncoderObjective, EncoderTower, save_encoder
@@ -55,6 +57,18 @@ def caches_of(towers: Clap, work: Path) -> dict[int, Path]:
         for count, path in paths.items():
             replace(whole, captions=whole.captions[:count], vectors=whole.vectors[:count]).save(path)
     return paths
+
+
+def cache_for(arm: Arm, towers: Clap, work: Path) -> Path:
+    """The cache that an arm looks captions up in. Towers that are apart embed words as they did before."""
+    path = caches_of(towers, work)[arm.cache or LARGEST]
+    if not arm.apart:
+        return path
+    own = work / f"captions_apart_{arm.cache}.safetensors"
+    if not own.exists():
+        apart = towers_signature(ApartTowers(towers, arm.apart))
+        replace(CaptionCache.open(path, towers), towers=apart).save(own)
+    return own
 
 
 def encoder_of(library: ClipLibrary, towers: Clap, work: Path, log: Callable[[Row], None]) -> Path:
@@ -102,4 +116,7 @@ def train_arm(
 ) -> MaskNetwork:
     """The network of an arm after `steps` steps."""
     recipe = arm.recipe_for(steps, **paths)
-    return fit(recipe, with_words(library, arm), towers, StateFile(work / f"{arm.name}_{steps}.pt"), on_log=log).network
+    asked_by = ApartTowers(towers, arm.apart) if arm.apart else towers
+    return fit(
+        recipe, with_words(library, arm), asked_by, StateFile(work / f"{arm.name}_{steps}.pt"), on_log=log
+    ).network

@@ -18,7 +18,7 @@ from model.training.examples import Examples
 from model.training.exemplars import varied
 from model.training.manipulations import Manipulation
 
-Exemplar = Literal["target", "varied"]
+Exemplar = Literal["target", "varied", "sibling"]
 EXEMPLARS: Final[tuple[str, ...]] = get_args(Exemplar)
 
 
@@ -26,7 +26,8 @@ class AudioQueries:
     """QuerySource: the towers' audio embedding of each sound, then the manipulations in their order.
 
     `exemplar`: what is embedded is the sound itself ("target"), or a variation of it ("varied": another speed,
-    stretches of silence). Without manipulations and of the target itself this is the vanilla scheme.
+    stretches of silence), or a recording of its label ("sibling"). Without manipulations and of the target itself this
+    is the vanilla scheme.
     """
 
     def __init__(
@@ -46,7 +47,10 @@ class AudioQueries:
     def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:
         """Unit vectors [B, S, D] in float32, whatever precision is around."""
         batch, count, samples = examples.sounds.shape
-        sounds = examples.sounds.reshape(batch * count, samples).to(next(self.towers.parameters()).device)
+        sounds = examples.sounds if self.exemplar != "sibling" else examples.exemplars
+        if sounds is None:
+            raise ValueError("there are no siblings to ask by; draw the mixtures with exemplars=True")
+        sounds = sounds.reshape(batch * count, samples).to(next(self.towers.parameters()).device)
         with torch.autocast(sounds.device.type, enabled=False):
             sounds = sounds.float()
             if self.exemplar == "varied":

@@ -6,6 +6,7 @@ than labels with one, but far less than in proportion.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.mixing import Audio
+from model.mixing import Audio, as_audio
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Clip:
     @property
     def audio(self) -> Audio:
         """The sound as float32 in [-1, 1)."""
-        return self.sound.astype(np.float32) / np.float32(32768.0)
+        return as_audio(self.sound)
 
 
 def content_position(clip: Clip, purpose: str) -> float:
@@ -71,8 +72,7 @@ class ClipLibrary:
         self.of_label: dict[str, list[int]] = {label: [] for label in self.labels}
         for index, clip in enumerate(self.clips):
             self.of_label[clip.label].append(index)
-        counts = np.array([min(cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
-        self.weights = counts**power / (counts**power).sum()
+        self.weights = self._weights()
         self.captions = sorted(
             {c for cs in self.wordings.values() for c in cs}
             | {c for _, cs in self.groups.values() for c in cs}
@@ -80,11 +80,23 @@ class ClipLibrary:
         )
         self.caption_row = {caption: row for row, caption in enumerate(self.captions)}
 
+    def weighted(self, power: float) -> ClipLibrary:
+        """The same library, of which a label with n clips is drawn in proportion to n ** power (n at most `cap`)."""
+        library = copy.copy(self)
+        library.power = power
+        library.weights = library._weights()
+        return library
+
     def only(self, keep: Callable[[Clip], bool]) -> ClipLibrary:
         """The library of those clips alone, with the same words for their labels."""
         clips = [clip for clip in self.clips if keep(clip)]
         groups = {name: (sorted(labels), captions) for name, (labels, captions) in self.groups.items()}
         return ClipLibrary(clips, self.wordings, groups, captioned=False, power=self.power, cap=self.cap)
+
+    def _weights(self) -> NDArray[np.float64]:
+        counts = np.array([min(self.cap, len(self.of_label[label])) for label in self.labels], dtype=np.float64)
+        weights: NDArray[np.float64] = counts**self.power / (counts**self.power).sum()
+        return weights
 
     def draw_label(self, generator: np.random.Generator, *, besides: Sequence[str] = ()) -> str:
         """A label, none of `besides`. Raises ValueError when there is no other."""

@@ -22,7 +22,8 @@ class Examples:
     """Mixtures of one step, as float32 at `sample_rate`.
 
     `mixture`: Tensor[B, T]; `sounds`: Tensor[B, S, T], which add up to it. `captions[b][s]` tells the whole sound in
-    words, empty where nobody knows any; `phrases[b][s]` names the single sounds in it, one or several.
+    words, empty where nobody knows any; `phrases[b][s]` names the single sounds in it, one or several. `exemplars`:
+    Tensor[B, S, T], for each sound a recording of the same kind to ask by, where they were drawn.
     """
 
     mixture: Tensor
@@ -30,6 +31,7 @@ class Examples:
     captions: tuple[tuple[str, ...], ...]
     phrases: tuple[tuple[tuple[str, ...], ...], ...]
     sample_rate: int
+    exemplars: Tensor | None = None
 
     def __post_init__(self) -> None:
         batch, count, _ = self.sounds.shape
@@ -52,7 +54,8 @@ class Examples:
 
     def to(self, device: str | torch.device) -> Examples:
         """The same on a device."""
-        return replace(self, mixture=self.mixture.to(device), sounds=self.sounds.to(device))
+        exemplars = None if self.exemplars is None else self.exemplars.to(device)
+        return replace(self, mixture=self.mixture.to(device), sounds=self.sounds.to(device), exemplars=exemplars)
 
 
 class QuerySource(Protocol):

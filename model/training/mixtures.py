@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.mixing import Audio, at_snr, lively_crop, varied_crop
 from model.training.clips import ClipLibrary
@@ -33,6 +34,9 @@ class MixtureSettings:
     seconds: float = 3.2
     sounds: int = 2
     """Sounds of a mixture that can be asked for."""
+    fewest_sounds: int | None = None
+    """So many of them sound at least; how many is drawn for every mixture. The others are silent: who asks for them
+    must get nothing. None for all."""
     parts: int = 1
     """Clips that each sound is made of; more than one in weak training, where no clip is heard alone."""
     lowest_snr_db: float = -5.0
@@ -40,6 +44,9 @@ class MixtureSettings:
     """Level of a sound over the next one, and of a part over the next one, drawn evenly."""
     lowest_gain_db: float = -20.0
     """Level of the whole mixture, drawn evenly from here to 0 dB."""
+    label_power: float = 0.6
+    """A label with n clips is drawn in proportion to n ** label_power: 0 for all labels alike, 1 for all clips alike (n
+    up to 40)."""
     vary: bool = True
     """Whether clips are heard at other speeds and through gentle equalisers."""
 
@@ -49,6 +56,10 @@ class MixtureSettings:
                 f"a mixture has two sounds or more, of one part or more: {self.batch = }, {self.sounds = }, "
                 f"{self.parts = }, {self.seconds = }"
             )
+        if self.fewest_sounds is not None and not 1 <= self.fewest_sounds <= self.sounds:
+            raise ValueError(f"1 to all of the sounds can be heard: {self.fewest_sounds = }, {self.sounds = }")
+        if not 0.0 <= self.label_power <= 1.0:
+            raise ValueError(f"label_power lies in [0, 1], got {self.label_power = }")
         if self.lowest_snr_db > self.highest_snr_db or self.lowest_gain_db > 0.0:
             raise ValueError(
                 f"levels in dB: {self.lowest_snr_db = }, {self.highest_snr_db = }, {self.lowest_gain_db = }"
@@ -58,34 +69,44 @@ class MixtureSettings:
 class MixtureDraw:
     """`draw(step, worker)` gives the examples of a step; `sample_rate` is that of the library's clips.
 
-    Raises FewLabelsError where no mixture can be made.
+    With `exemplars` there is also a clip of every sound's label, its own one at times. Raises FewLabelsError where no
+    mixture can be made.
     """
 
-    def __init__(self, library: ClipLibrary, settings: MixtureSettings, sample_rate: int, seed: int) -> None:
+    def __init__(
+        self, library: ClipLibrary, settings: MixtureSettings, sample_rate: int, seed: int, *, exemplars: bool = False
+    ) -> None:
+        if exemplars and settings.parts > 1:
+            raise ValueError(f"a sound of {settings.parts} parts has no label of its own, so no siblings to ask by")
         needed = settings.sounds * settings.parts
         if len(library.labels) < needed:
             raise FewLabelsError(
                 f"mixtures of {settings.sounds} sounds of {settings.parts} parts need {needed} labels, the data have "
                 f"{len(library.labels)} ({', '.join(library.labels[:5])}); add clips of other sounds, or mix fewer"
             )
-        self.library, self.settings, self.sample_rate, self.seed = library, settings, sample_rate, seed
+        self.library = library.weighted(settings.label_power)
+        self.settings, self.sample_rate, self.seed = settings, sample_rate, seed
+        self.exemplars = exemplars
         self.samples = round(settings.seconds * sample_rate)
 
     def __call__(self, step: int, worker: int = 0) -> Examples:
         generator = np.random.default_rng([self.seed, step, worker])
         drawn = [self._mixture(generator) for _ in range(self.settings.batch)]
-        sounds = np.stack([sounds for sounds, _ in drawn])
-        phrases = tuple(phrases for _, phrases in drawn)
+        sounds = np.stack([sounds for sounds, _, _ in drawn])
+        phrases = tuple(phrases for _, phrases, _ in drawn)
+        exemplars = [self._exemplars(labels, generator) for _, _, labels in drawn] if self.exemplars else None
         return Examples(
             mixture=torch.from_numpy(sounds.sum(axis=1)),
             sounds=torch.from_numpy(sounds),
             captions=tuple(tuple(_caption(names) for names in row) for row in phrases),
             phrases=phrases if self.settings.parts > 1 else tuple(((),) * len(row) for row in phrases),
             sample_rate=self.sample_rate,
+            exemplars=None if exemplars is None else torch.from_numpy(np.stack(exemplars)),
         )
 
-    def _mixture(self, generator: np.random.Generator) -> tuple[Audio, tuple[tuple[str, ...], ...]]:
-        """Sounds [S, T] of one mixture, and for each sound the names of its parts, empty ones where none is known."""
+    def _mixture(self, generator: np.random.Generator) -> tuple[Audio, tuple[tuple[str, ...], ...], list[str]]:
+        """Sounds [S, T] of one mixture, for each sound the names of its parts, empty ones where none is known, and the
+        labels of all parts."""
         settings, library = self.settings, self.library
         labels: list[str] = []
         for _ in range(settings.sounds * settings.parts):
@@ -93,15 +114,24 @@ class MixtureDraw:
         names = [library.draw_caption(label, generator, others=[x for x in labels if x != label]) for label in labels]
         clips = [library.clips[library.draw_clip(label, generator)] for label in labels]
         names = [clip.caption or name for clip, name in zip(clips, names, strict=True)]
-        parts = [self._crop(clip.audio, generator) for clip in clips]
+        parts = [self._crop(clip.sound, generator) for clip in clips]
         starts = range(0, len(parts), settings.parts)
         sounds = self._mixed([self._sum(parts[at : at + settings.parts], generator) for at in starts], generator)
+        if settings.fewest_sounds is not None:
+            for silent in sounds[int(generator.integers(settings.fewest_sounds, settings.sounds + 1)) :]:
+                silent[:] = 0.0
         peak = float(np.abs(np.sum(sounds, axis=0)).max(initial=0.0))
         gain = 10.0 ** (generator.uniform(settings.lowest_gain_db, 0.0) / 20.0) * min(1.0, LOUDEST_PEAK / (peak + 1e-9))
-        return np.stack(sounds) * np.float32(gain), tuple(tuple(names[at : at + settings.parts]) for at in starts)
+        phrases = tuple(tuple(names[at : at + settings.parts]) for at in starts)
+        return np.stack(sounds) * np.float32(gain), phrases, labels
 
-    def _crop(self, clip: Audio, generator: np.random.Generator) -> Audio:
-        return (varied_crop if self.settings.vary else lively_crop)(clip, self.samples, generator)
+    def _exemplars(self, labels: list[str], generator: np.random.Generator) -> Audio:
+        """A clip [S, T] of every label."""
+        clips = [self.library.clips[self.library.draw_clip(label, generator)] for label in labels]
+        return np.stack([lively_crop(clip.sound, self.samples, generator) for clip in clips])
+
+    def _crop(self, sound: NDArray[np.int16], generator: np.random.Generator) -> Audio:
+        return (varied_crop if self.settings.vary else lively_crop)(sound, self.samples, generator)
 
     def _sum(self, parts: list[Audio], generator: np.random.Generator) -> Audio:
         summed: Audio = np.sum(self._mixed(parts, generator), axis=0, dtype=np.float32)

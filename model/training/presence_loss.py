@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.training.examples import Examples
+from model.training.waveform_loss import is_silent
 
 AUDIBLE_DB = -20.0
 """A sound is active where it is at most this far below the mixture..."""
@@ -45,7 +46,8 @@ def candidates_of(examples: Examples, vectors: Tensor, likeness: float) -> Candi
 
     A query fits its own sound, and every sound of the same caption or with a phrase that is its caption. It is foreign
     to a mixture if it shares no words (caption or phrases, as wholes) with it and its cosine with the mixture's own
-    queries is below `likeness`, which alone decides where captions are unknown. Anything between is not judged.
+    queries is below `likeness`, which alone decides where captions are unknown. Anything between is not judged. Sounds
+    that are silent are not in the mixture, so what asks for them is foreign to it as well.
     """
     batch, count, _ = vectors.shape
     captions = [_plain(caption) for row in examples.captions for caption in row]
@@ -53,21 +55,23 @@ def candidates_of(examples: Examples, vectors: Tensor, likeness: float) -> Candi
         {caption, *map(_plain, phrases)} - {""}
         for caption, phrases in zip(captions, (p for row in examples.phrases for p in row), strict=True)
     ]
-    same = torch.tensor(
-        [[q == s or captions[q] in named[s] for q in range(len(named))] for s in range(len(named))]
-    ).reshape(batch, count, -1)
-    shared = torch.tensor([[bool(asked & own) for asked in named] for own in named]).reshape(batch, count, -1)
     flat = vectors.detach().flatten(0, 1)
-    alike = (flat @ flat.T >= likeness).reshape(batch, count, -1)
-    fits = same.any(dim=1).to(vectors.device)
-    near = (shared.to(vectors.device) | alike).any(dim=1)
-    return Candidates(same.to(vectors), (fits | ~near).to(vectors.dtype))
+    there = ~is_silent(examples.sounds, examples.mixture[:, None])[..., None].to(vectors.device)  # (B, S, 1)
+    same = torch.tensor([[q == s or captions[q] in named[s] for q in range(len(named))] for s in range(len(named))]).to(
+        vectors.device
+    )
+    shared = torch.tensor([[bool(asked & own) for asked in named] for own in named]).to(vectors.device)
+    fits = same.reshape(batch, count, -1) & there  # (B, S, Q)
+    near = ((flat @ flat.T >= likeness) | shared).reshape(batch, count, -1) & there
+    valid = fits.any(dim=1) | ~near.any(dim=1)
+    return Candidates(fits.to(vectors.dtype), valid.to(vectors.dtype))
 
 
 def frame_energy(sounds: Tensor, hop_samples: int, frames: int) -> Tensor:
     """Energy per frame [..., N] of sounds [..., T]; frame n is [n, n + 1) hops, what lies beyond the end is silent."""
     padded = functional.pad(sounds, (0, max(0, frames * hop_samples - sounds.shape[-1])))[..., : frames * hop_samples]
-    return padded.reshape(*padded.shape[:-1], frames, hop_samples).square().sum(dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(padded.reshape(*padded.shape[:-1], frames, hop_samples), dim=-1)
+    return norm.square()
 
 
 def presence_loss(logits: Tensor, energy: Tensor, candidates: Candidates) -> Tensor:

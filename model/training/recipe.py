@@ -82,7 +82,12 @@ class QueryRecipe(_Section):
         "captions that are like it",
     )
     exemplar: Exemplar = Field(
-        default="target", description="what is embedded for audio: the target, or the target varied"
+        default="target",
+        description="what is embedded for audio: the target, the target varied, or a sibling, which is any clip of its "
+        "label",
+    )
+    audio_share: float = Field(
+        default=1.0, ge=0, le=1, description="blended: share of the batches in which audio has a part"
     )
     manipulations: list[dict[str, Any]] = Field(
         default_factory=list, description="what is done to audio vectors, in order: [{embedding_dropout: 0.5}]"

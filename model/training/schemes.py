@@ -58,7 +58,8 @@ def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[Mi
     In semi-supervised training the second hears a share of the clips alone, always the same ones. Raises
     FewLabelsError for too few labels, RecipeError where it is the share that has too few.
     """
-    first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed)
+    siblings = recipe.queries.exemplar == "sibling"
+    first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed, exemplars=siblings)
     if recipe.objective != "semi":
         return (first,)
     share = library.only(lambda clip: content_position(clip, "heard alone") < recipe.single_share)
@@ -91,7 +92,7 @@ def query_source(recipe: Recipe, towers: Towers, draw: MixtureDraw) -> QuerySour
     if queries.source == "audio":
         return audio
     if queries.source == "blended":
-        return BlendedQueries(text, audio)
+        return BlendedQueries(text, audio, queries.audio_share)
     if queries.source == "text_or_audio":
         return TextOrAudioQueries(text, audio)
     retrieval = queries.retrieval

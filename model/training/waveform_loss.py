@@ -19,6 +19,13 @@ SILENCE_DB = -60.0
 """A target whose energy is this far below the mixture's, or further, is silent: an SNR against it says nothing."""
 
 
+def ratio_db(signal: Tensor, noise: Tensor, limit_db: float | None) -> Tensor:
+    """10 log10(signal / noise) of energies [...], with the eps and the limit of `snr_db`."""
+    eps = torch.finfo(signal.dtype).eps
+    share = 0.0 if limit_db is None else 10.0 ** (-limit_db / 10.0)
+    return 10.0 * torch.log10((signal + eps) / (noise + (eps if limit_db is None else share * (signal + eps))))
+
+
 def snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -> Tensor:
     """Signal-to-noise ratio [...] of estimates [..., T]; not invariant to level.
 
@@ -29,7 +36,7 @@ def snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -> T
     >>> round(float(snr_db(0.9 * target, target)), 3), round(float(snr_db(target, target, limit_db=30.0)), 3)
     (20.0, 30.0)
     """
-    return _ratio_db(target.square().sum(-1), (target - estimate).square().sum(-1), limit_db)
+    return ratio_db(target.square().sum(-1), (target - estimate).square().sum(-1), limit_db)
 
 
 def si_snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -> Tensor:
@@ -39,7 +46,7 @@ def si_snr_db(estimate: Tensor, target: Tensor, limit_db: float | None = None) -
     target = target - target.mean(-1, keepdim=True)
     along = (estimate * target).sum(-1, keepdim=True) + eps
     scaled = along / (target.square().sum(-1, keepdim=True) + eps) * target
-    return _ratio_db(scaled.square().sum(-1), (scaled - estimate).square().sum(-1), limit_db)
+    return ratio_db(scaled.square().sum(-1), (scaled - estimate).square().sum(-1), limit_db)
 
 
 def leak_db(estimate: Tensor, mixture: Tensor, floor_db: float = -20.0) -> Tensor:
@@ -53,7 +60,7 @@ def leak_db(estimate: Tensor, mixture: Tensor, floor_db: float = -20.0) -> Tenso
 def is_silent(target: Tensor, mixture: Tensor) -> Tensor:
     """True [...] where targets [..., T] do not sound: `SILENCE_DB` below the mixture or further, or all zeros."""
     share: float = 10.0 ** (SILENCE_DB / 10.0)
-    return target.square().sum(-1) <= share * mixture.square().sum(-1)
+    return _energy(target) <= share * _energy(mixture)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,6 @@ class WaveformLoss:
         return torch.where(quiet, self.silent(estimate, mixture), self.sounding(estimate, target))
 
 
-def _ratio_db(signal: Tensor, noise: Tensor, limit_db: float | None) -> Tensor:
-    eps = torch.finfo(signal.dtype).eps
-    share = 0.0 if limit_db is None else 10.0 ** (-limit_db / 10.0)
-    return 10.0 * torch.log10((signal + eps) / (noise + (eps if limit_db is None else share * (signal + eps))))
+def _energy(signal: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(signal, dim=-1)
+    return norm.square()

@@ -94,6 +94,8 @@ def packed(parts: Sequence[Examples]) -> dict[str, Any]:
         row[f"captions{number}"] = _column(examples.captions)
         row[f"phrases{number}"] = _column(examples.phrases)
         row[f"rate{number}"] = np.array([examples.sample_rate])
+        if examples.exemplars is not None:
+            row[f"exemplars{number}"] = examples.exemplars.numpy()[None]
     return row
 
 
@@ -101,7 +103,7 @@ def unpacked(row: dict[str, Any]) -> list[Examples]:
     """What `packed` put together. The mixture is the sum of its sounds, as it was."""
     parts = []
     for number in range(sum(name.startswith("sounds") for name in row)):
-        sounds = np.array(row[f"sounds{number}"])
+        sounds, exemplars = np.array(row[f"sounds{number}"]), row.get(f"exemplars{number}")
         parts.append(
             Examples(
                 mixture=torch.from_numpy(sounds.sum(axis=1)),
@@ -109,6 +111,7 @@ def unpacked(row: dict[str, Any]) -> list[Examples]:
                 captions=_words(row[f"captions{number}"]),
                 phrases=_words(row[f"phrases{number}"]),
                 sample_rate=int(row[f"rate{number}"]),
+                exemplars=None if exemplars is None else torch.from_numpy(np.array(exemplars)),
             )
         )
     return parts

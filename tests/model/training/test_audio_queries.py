@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from made_examples import made_examples, seeded
@@ -83,3 +85,14 @@ def test_a_varied_exemplar_asks_by_the_vector_of_the_varied_sound(clap: Clap) ->
 def test_an_unknown_exemplar_is_refused_with_the_names(clap: Clap) -> None:
     with pytest.raises(ValueError, match="choose one of target, varied"):
         AudioQueries(clap, exemplar="other")  # type: ignore[arg-type]
+
+
+def test_a_sibling_asks_by_what_was_drawn_beside_the_sound(clap: Clap) -> None:
+    examples = made_examples()
+    with pytest.raises(ValueError, match="no siblings to ask by"):
+        AudioQueries(clap, exemplar="sibling")(examples, seeded())
+    siblings = dataclasses.replace(examples, exemplars=examples.sounds.flip(0))
+    asked = AudioQueries(clap, exemplar="sibling")(siblings, seeded())
+    assert torch.equal(
+        asked, AudioQueries(clap)(dataclasses.replace(examples, sounds=examples.sounds.flip(0)), seeded())
+    )

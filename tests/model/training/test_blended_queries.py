@@ -20,7 +20,7 @@ def test_a_blend_is_the_same_share_of_audio_for_every_sound_of_the_batch_and_has
     words, sounds = text(examples, seeded()), audio(examples, seeded())
     shares = []
     for seed in range(12):
-        share = torch.rand((), generator=seeded(seed))
+        share = torch.rand(2, generator=seeded(seed))[0]
         out = BlendedQueries(text, audio)(examples, seeded(seed))
         assert torch.allclose(out, functional.normalize(share * sounds + (1 - share) * words, dim=-1), atol=1e-6)
         assert torch.allclose(out.norm(dim=-1), torch.ones(3, 2), atol=1e-6)
@@ -33,3 +33,11 @@ def test_a_blend_needs_captions() -> None:
     clap = small_clap()
     with pytest.raises(ValueError, match="has no caption"):
         BlendedQueries(TextQueries(clap), AudioQueries(clap))(made_examples((("a bell", ""),)), seeded())
+
+
+def test_a_share_of_the_batches_asks_by_texts_alone() -> None:
+    clap, examples = small_clap(), made_examples()
+    text, audio = TextQueries(clap), AudioQueries(clap)
+    words = text(examples, seeded())
+    alone = [torch.equal(BlendedQueries(text, audio, 0.25)(examples, seeded(seed)), words) for seed in range(60)]
+    assert 0.6 < sum(alone) / len(alone) < 0.9

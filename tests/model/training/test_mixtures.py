@@ -97,6 +97,33 @@ def test_no_label_is_twice_in_a_mixture(settings: MixtureSettings) -> None:
             assert len(named) == len(set(named)) == 4
 
 
+def test_some_sounds_are_silent_and_the_first_never_is(library: ClipLibrary) -> None:
+    settings = MixtureSettings(batch=40, seconds=0.5, sounds=3, fewest_sounds=1)
+    examples = MixtureDraw(library, settings, RATE, seed=1)(0)
+    sounding = examples.sounds.abs().amax(dim=-1) > 0  # (B, S)
+    counts = sounding.sum(dim=1)
+    assert {int(count) for count in counts} == {1, 2, 3}
+    assert all(bool(row[:count].all()) for row, count in zip(sounding, counts, strict=True))
+    assert torch.equal(examples.mixture, examples.sounds.sum(dim=1))
+    assert all(all(captions) for captions in examples.captions)  # silent ones are asked for all the same
+
+
+def test_exemplars_are_clips_of_the_labels_and_change_nothing_else(library: ClipLibrary) -> None:
+    labels = noise_library(labels=6)
+    plain, drawn = (MixtureDraw(labels, SETTINGS, RATE, seed=1, exemplars=asked)(0) for asked in (False, True))
+    assert plain.exemplars is None
+    assert torch.equal(plain.mixture, drawn.mixture)
+    assert drawn.exemplars is not None
+    assert drawn.exemplars.shape == drawn.sounds.shape
+    for captions, row in zip(drawn.captions, drawn.exemplars, strict=True):
+        for caption, exemplar in zip(captions, row, strict=True):
+            (clip,) = [clip for clip in labels.clips if clip.label == caption]
+            heard = torch.from_numpy(clip.audio).unfold(0, len(exemplar), 1)
+            assert bool((heard == exemplar).all(dim=1).any())
+    with pytest.raises(ValueError, match="2 parts has no label of its own"):
+        MixtureDraw(library, PAIRS, RATE, seed=1, exemplars=True)
+
+
 def test_the_parts_of_a_sound_are_named_and_joined_into_its_caption() -> None:
     examples = MixtureDraw(noise_library(), PAIRS, RATE, seed=1)(0)
     for captions, phrases in zip(examples.captions, examples.phrases, strict=True):
@@ -143,6 +170,8 @@ def test_too_few_labels_are_said_at_once(library: ClipLibrary, settings: Mixture
     [
         {"batch": 0},
         {"sounds": 1},
+        {"fewest_sounds": 3},
+        {"label_power": 1.5},
         {"parts": 0},
         {"seconds": 0.0},
         {"lowest_snr_db": 9.0},

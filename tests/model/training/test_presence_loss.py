@@ -17,7 +17,7 @@ PHRASES = (((), ("rain",)), ((), ("wind", "a bell")), ((), ()))
 
 
 def examples(words: tuple[tuple[str, ...], ...] = WORDS) -> Examples:
-    return Examples(torch.zeros(3, 8), torch.zeros(3, 2, 8), words, PHRASES, RATE)
+    return Examples(torch.full((3, 8), 2.0), torch.ones(3, 2, 8), words, PHRASES, RATE)
 
 
 def apart(count: int = 6) -> Tensor:
@@ -32,6 +32,18 @@ def test_queries_fit_their_own_sound_and_equal_words_and_are_foreign_elsewhere()
     assert found.present[0, 0].tolist() == [1, 0, 1, 0, 0, 0]  # "a dog" is "A dog."
     assert found.foreign.int().tolist() == [[0, 0, 0, 1, 1, 1], [0, 1, 0, 0, 1, 1], [1, 1, 1, 1, 0, 0]]
     assert bool(found.valid[found.present.amax(dim=1) > 0].all())
+
+
+def test_what_asks_for_a_silent_sound_is_foreign_to_its_mixture_unless_it_fits_another() -> None:
+    given = examples((("a dog", "rain"), ("a dog", "A dog."), ("a hum", "bell")))
+    given.sounds[0, 1] = given.sounds[1, 1] = given.sounds[2, 1] = 0.0
+    vectors = apart()
+    vectors[2, 1] = vectors[2, 0]  # other words for a hum
+    found = candidates_of(given, vectors, likeness=0.9)
+    assert found.foreign[0, 1]
+    assert found.present[1, :, 3].tolist() == [1, 0]
+    assert (bool(found.foreign[2, 5]), float(found.valid[2, 5])) == (False, 0.0)
+    assert found.foreign[1, 1]  # nothing rains anywhere
 
 
 def test_a_query_that_asks_for_a_part_or_for_more_is_not_judged() -> None:
@@ -53,7 +65,7 @@ def test_queries_that_are_alike_are_nobodys_foreign_sound() -> None:
 
 
 def test_without_captions_queries_alone_decide() -> None:
-    unknown = Examples(torch.zeros(3, 8), torch.zeros(3, 2, 8), (("", ""),) * 3, (((), ()),) * 3, RATE)
+    unknown = Examples(torch.full((3, 8), 2.0), torch.ones(3, 2, 8), (("", ""),) * 3, (((), ()),) * 3, RATE)
     found = candidates_of(unknown, apart(), likeness=0.9)
     assert torch.equal(found.present.reshape(6, 6), torch.eye(6))
     assert found.foreign.sum() == 3 * 4
@@ -61,8 +73,9 @@ def test_without_captions_queries_alone_decide() -> None:
 
 def test_energy_is_counted_per_frame_and_silence_follows_the_end() -> None:
     sound = torch.arange(10.0).expand(2, 3, 10)
-    assert frame_energy(sound, 4, 4)[0, 0].tolist() == [0 + 1 + 4 + 9, 16 + 25 + 36 + 49, 64 + 81, 0]
-    assert frame_energy(sound, 4, 2)[0, 0].tolist() == [14, 126]
+    whole = [0 + 1 + 4 + 9, 16 + 25 + 36 + 49, 64 + 81, 0]
+    assert frame_energy(sound, 4, 4)[0, 0].tolist() == pytest.approx(whole, rel=1e-6)
+    assert frame_energy(sound, 4, 2)[0, 0].tolist() == pytest.approx(whole[:2], rel=1e-6)
 
 
 ENERGY = torch.tensor([[[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 10**-3.5, 1e-3], [1e-9, 1.0, 1.0, 1.0]]])

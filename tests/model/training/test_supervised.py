@@ -107,6 +107,33 @@ def test_foreign_queries_ask_for_sounds_of_other_mixtures_and_want_silence() -> 
     assert loud["loss"] - silent["loss"] == pytest.approx(20.0, abs=0.1)
 
 
+def test_a_silent_sound_is_asked_for_and_wants_silence_unless_its_query_may_mean_another() -> None:
+    network, examples = small_separator(network=Oracle), tone_examples(3, batch=2)
+    examples.sounds[:, 1] = 0.0
+    mixture = examples.sounds.sum(dim=1)
+    words = (examples.captions[0], (examples.captions[1][0],) * 2)  # the second of the second means the first
+    examples = dataclasses.replace(examples, mixture=mixture, captions=words, phrases=(((), ()),) * 2)
+    network.answer = torch.stack([examples.sounds[0, 0], mixture[0], examples.sounds[1, 0]])
+    terms = numbers(SupervisedObjective(network, TextSource(), PLAIN)(examples, seeded()))
+    assert terms["leak_db"] == pytest.approx(0.0, abs=0.1)  # the mixture itself came, where nothing should
+    assert terms["snr_db"] > 60.0
+
+
+@torch.no_grad()
+def test_on_bands_nothing_is_rendered_and_the_loss_is_that_of_the_masks() -> None:
+    settings = SupervisedSettings(sides=SideShares(1.0, 0.0), measured_on="bands", waveform=WaveformLoss(limit_db=25.0))
+    network, examples = small_separator(network=Oracle), tone_examples(3, batch=6)  # an oracle without an answer
+    terms = numbers(SupervisedObjective(network, TextSource(), settings)(examples, seeded()))
+    assert set(terms) == {"loss", "snr_db", "leak_db", "presence"}
+    expected = -terms["snr_db"] + 0.03 * terms["leak_db"] + 4.0 * terms["presence"]
+    assert terms["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_on_bands_needs_a_network_with_masks_on_bands() -> None:
+    with pytest.raises(ValueError, match="measured_on is bands, and CLAPSep has no masks on mel bands"):
+        SupervisedObjective(small_clapsep(), TextSource(), dataclasses.replace(PLAIN, measured_on="bands"))
+
+
 def test_a_share_of_the_mixtures_is_asked_for_what_is_not_there() -> None:
     network, examples = small_separator(network=Watched), tone_examples(4, batch=16)
     objective = SupervisedObjective(network, TextSource(), dataclasses.replace(PLAIN, absent_share=0.25))

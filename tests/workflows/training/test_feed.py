@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,6 +37,15 @@ def test_what_is_packed_is_unpacked_to_the_bit(captioned: bool) -> None:
     row = {name: values[0] for name, values in packed(parts).items()}
     for part, again in zip(parts, unpacked(row), strict=True):
         expect_equal(part, again)
+
+
+def test_exemplars_travel_along() -> None:
+    given = draws()[0](4)
+    given = replace(given, exemplars=given.sounds.flip(0))
+    row = {name: values[0] for name, values in packed([given]).items()}
+    (again,) = unpacked(row)
+    expect_equal(given, again)
+    assert torch.equal(again.exemplars, given.exemplars)
 
 
 def test_what_is_unpacked_may_be_written_to() -> None:
