@@ -19,7 +19,8 @@ def train(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="clips: a folder, a table (csv, jsonl, parquet) with the column path, or 'synthesis'; may be repeated"
+            help="clips: a folder, a table (csv, jsonl, parquet) with the column path, or 'synthesis', 'speech' or "
+            "'instruments', which are made; may be repeated"
         ),
     ] = None,
     out: Annotated[

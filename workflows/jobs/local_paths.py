@@ -91,10 +91,10 @@ def _is_checkpoint(model: str) -> bool:
 
 
 def _is_made(name: str, uri: str) -> bool:
-    """Whether it is no place: sounds to train on that are synthesised."""
-    from workflows.training.clip_list import SYNTHESIS
+    """Whether it is no place: sounds to train on that are made."""
+    from workflows.training.clip_list import MADE
 
-    return name in CLIPS and uri == SYNTHESIS
+    return name in CLIPS and uri in MADE
 
 
 def _absolute(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Clips for training, read into memory as a `ClipLibrary`: recordings at the network's rate, and synthesised sounds.
+"""Clips for training, read into memory as a `ClipLibrary`: recordings at the network's rate, and sounds that are made.
 
 A recording that cannot be read is left out, counted and told of; nothing else is left out silently.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,13 +23,33 @@ from model.training.wordings import FURTHER_WORDINGS, GROUPS
 from operators.excerpt import MixtureReader
 from operators.failure import SourceFailure
 from operators.source import place_of, version_of
-from workflows.training.clip_list import ClipList, ClipRow, ClipRules, TrainingDataError, list_clips
+from workflows.training.clip_list import SYNTHESIS, ClipList, ClipRow, ClipRules, TrainingDataError, list_clips
+from workflows.training.played import PLAYED_CAPTIONS, play
+from workflows.training.spoken import SPOKEN_CAPTIONS, speak
 
 LONGEST_SECONDS: Final = 60.0
 """Of a longer recording so much is kept, from its beginning. Our choice: a crop of a few seconds is drawn from it."""
 READERS: Final = 4
+MADE_SECONDS: Final = 5.0
+"""Length of a sound that is made."""
 SILENT_PEAK: Final = 3
 """Of int16, -80 dBFS: a clip that stays below has nothing to be separated."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes sounds of the labels of `captions`: `make(label, seconds, sample_rate, generator)` gives one draw."""
+
+    captions: Mapping[str, Sequence[str]]
+    make: Callable[[str, float, int, np.random.Generator], NDArray[np.float32]]
+
+
+MAKERS: Final = {
+    SYNTHESIS: Maker(SYNTHESIS_CAPTIONS, synthesise),
+    "speech": Maker(SPOKEN_CAPTIONS, speak),
+    "instruments": Maker(PLAYED_CAPTIONS, play),
+}
+"""By their names in `MADE`."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +88,8 @@ def gather(
                 clips.append(Clip(row.label, read, row.caption, row.group))
             on_read(len(clips) + len(unreadable) + silent, len(listed.rows))
     left_out = dict(listed.left_out) | ({"silence": silent} if silent else {})
-    if listed.synthesised:
-        made = _synthesised(rules.held_out_labels, sample_rate, synthetic_per_label, seed)
-        clips += made
+    for kind in dict.fromkeys(listed.made):
+        clips += _made(MAKERS[kind], rules.held_out_labels, sample_rate, synthetic_per_label, seed)
     if not clips:
         first = ": ".join(unreadable[0]) if unreadable else "all are silent"
         raise TrainingDataError(f"none of {len(listed.rows)} recordings can be trained on (first: {first})")
@@ -132,8 +151,8 @@ def refuse_shared(training: ClipLibrary, validation: ClipLibrary) -> None:
 
 def _library(clips: list[Clip], listed: ClipList, held_out: frozenset[str]) -> ClipLibrary:
     wordings = {label: list(words) for label, words in listed.wordings.items()}
-    if listed.synthesised:
-        for label, words in SYNTHESIS_CAPTIONS.items():
+    for kind in listed.made:
+        for label, words in MAKERS[kind].captions.items():
             if label not in held_out:
                 wordings.setdefault(label, []).extend(words)
     for label, words in FURTHER_WORDINGS.items():
@@ -146,15 +165,15 @@ def _library(clips: list[Clip], listed: ClipList, held_out: frozenset[str]) -> C
     return ClipLibrary(clips, unique, groups, captioned=False)
 
 
-def _synthesised(held_out: frozenset[str], sample_rate: int, per_label: int, seed: int) -> list[Clip]:
-    clips = []
-    for label in SYNTHESIS_CAPTIONS:
-        if label in held_out:
-            continue
-        for draw in range(per_label):
-            generator = np.random.default_rng([seed, draw, *label.encode()])
-            clips.append(Clip(label, _whole_numbers(synthesise(label, 5.0, sample_rate, generator))))
-    return clips
+def _made(maker: Maker, held_out: frozenset[str], sample_rate: int, per_label: int, seed: int) -> list[Clip]:
+    asked = [(label, draw) for label in maker.captions if label not in held_out for draw in range(per_label)]
+
+    def make(label: str, draw: int) -> Clip:
+        generator = np.random.default_rng([seed, draw, *label.encode()])
+        return Clip(label, _whole_numbers(maker.make(label, MADE_SECONDS, sample_rate, generator)))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda one: make(*one), asked))
 
 
 def _read(row: ClipRow, sample_rate: int) -> NDArray[np.int16] | str:

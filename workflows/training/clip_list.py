@@ -4,6 +4,7 @@
     FOLDER of recordings            every sound in it; no words are known, the label is the file's own
     TABLE (csv, jsonl, parquet)     columns path, and label, caption, licence, group where there are any
     synthesis                       sounds that this package makes itself, with their words
+    speech, instruments             spoken by espeak-ng, played by fluidsynth, with their words
 
 A caption that all clips of a label have in common words the label; where they differ, each clip keeps its own. A
 folder's `*captions*.json` (label -> caption, paraphrases) add to the words of its labels.
@@ -24,6 +25,8 @@ from operators.media.names import MEDIA_EXTENSIONS, extension
 from operators.whole_file import Place, place
 
 SYNTHESIS: Final = "synthesis"
+MADE: Final = (SYNTHESIS, "speech", "instruments")
+"""What is made and not read."""
 TABLES: Final = ("csv", "jsonl", "parquet")
 
 
@@ -48,7 +51,8 @@ class ClipList:
     rows: list[ClipRow] = field(default_factory=list)
     wordings: dict[str, list[str]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
-    synthesised: bool = False
+    made: list[str] = field(default_factory=list)
+    """Which of `MADE`."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,16 @@ def list_clips(data: Sequence[str], rules: ClipRules) -> ClipList:
     """The clips of all of `data`. Raises TrainingDataError where there is nothing, or a table lacks a column."""
     clips = ClipList()
     for uri in data:
-        if uri == SYNTHESIS:
-            clips.synthesised = True
+        if uri in MADE:
+            clips.made.append(uri)
             continue
         root = place(uri)
         if extension(uri) in TABLES:
             _take_table(root, root.path.rpartition("/")[0], rules, clips)
         elif not root.fs.isdir(root.path):
-            raise TrainingDataError(f"no data at {uri}: give a folder, a table ({', '.join(TABLES)}) or {SYNTHESIS!r}")
+            raise TrainingDataError(
+                f"no data at {uri}: give a folder, a table ({', '.join(TABLES)}), or one of {', '.join(MADE)}"
+            )
         elif tables := _manifests(root):
             for table in tables:
                 _take_table(Place(root.fs, table, root.is_local), root.path, rules, clips)
@@ -79,7 +85,7 @@ def list_clips(data: Sequence[str], rules: ClipRules) -> ClipList:
         else:
             _take_folder(root, rules, clips)
     _word_labels(clips)
-    if not clips.rows and not clips.synthesised:
+    if not clips.rows and not clips.made:
         left_out = ", ".join(f"{count} for their {why}" for why, count in clips.left_out.items()) or "none was found"
         raise TrainingDataError(f"no clip to train on in {', '.join(data)} ({left_out}); give other data")
     return clips

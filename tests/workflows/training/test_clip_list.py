@@ -44,7 +44,7 @@ def test_a_folder_with_manifests_is_what_they_say_and_paths_are_its_own(tmp_path
     assert {(row.label, row.caption) for row in found.rows} == {("dog", ""), ("rain", ""), ("wind", "")}
     assert {Path(row.uri) for row in found.rows} == {tmp_path / "audio" / f"{name}.wav" for name in "abc"}
     assert found.wordings == {"dog": ["a dog barks"]}
-    assert not found.synthesised
+    assert not found.made
 
 
 def test_clips_of_development_are_never_read(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_clip_without_a_label_is_called_by_its_caption_or_by_its_path(tmp_path
 
 def test_synthesised_sounds_need_no_files_and_go_with_others(tmp_path: Path) -> None:
     alone = list_clips(["synthesis"], ALL)
-    assert (alone.synthesised, alone.rows) == (True, [])
+    assert (alone.made, alone.rows) == (["synthesis"], [])
     both = list_clips(["synthesis", str(csv_of(tmp_path / "t.csv", ROWS))], ALL)
-    assert (both.synthesised, len(both.rows)) == (True, 2)
+    assert (both.made, len(both.rows)) == (["synthesis"], 2)
 
 
 def test_held_out_labels_and_unwanted_licences_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_table_without_the_column_path_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "sound.wav"])
 def test_what_is_neither_folder_nor_table_is_named(tmp_path: Path, name: str) -> None:
     touched(tmp_path / "sound.wav")
-    with pytest.raises(TrainingDataError, match=r"no data at .*: give a folder, a table .* or 'synthesis'"):
+    with pytest.raises(TrainingDataError, match=r"no data at .*: give a folder, a table .*, or one of synthesis, speech"):
         list_clips([str(tmp_path / name)], ALL)
 
 
