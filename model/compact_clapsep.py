@@ -164,6 +164,14 @@ class CompactCLAPSep(Separator):
     def presence(self, features: Features, condition: Condition) -> Tensor:
         return torch.sigmoid(self.presence_logits(features, condition))
 
+    @torch.no_grad()
+    def shift_presence(self, slope: float, shift: float) -> None:
+        """Put log odds of presence on another line, slope * log odds + shift, and those of activity with them."""
+        if slope <= 0.0:
+            raise ValueError(f"a line that falls would turn presence around, got {slope = }")
+        self.activity_scale.add_(math.log(slope))
+        self.activity_bias.mul_(slope).add_(shift)
+
     def presence_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds that a query sounds anywhere in the window, Tensor[B, Q]: the mean of the three most active
         frames."""

@@ -206,3 +206,26 @@ def test_the_default_configuration_is_the_shipped_one() -> None:
     network = CompactCLAPSep(CompactCLAPSepConfig())
     assert (network.sample_rate, network.window_samples, network.activity_hop_samples) == (32_000, 320_000, 4096)
     assert 4e6 < sum(p.numel() for p in network.parameters()) < 10e6
+
+
+@torch.no_grad()
+def test_presence_is_put_on_another_line_and_activity_with_it() -> None:
+    network, condition = small_separator(), random_condition(3)
+    features = network.encode(torch.from_numpy(lively(1.0)))
+    presence, activity = network.presence_logits(features, condition), network.activity_logits(features, condition)
+    network.shift_presence(0.5, -1.0)
+    assert torch.allclose(network.presence_logits(features, condition), 0.5 * presence - 1.0, atol=1e-4)
+    assert torch.allclose(network.activity_logits(features, condition), 0.5 * activity - 1.0, atol=1e-4)
+    with pytest.raises(ValueError, match=r"slope = -1\.0"):
+        network.shift_presence(-1.0, 0.0)
+
+
+@torch.no_grad()
+def test_activity_may_be_read_from_finer_maps_too() -> None:
+    coarse, fine = (
+        CompactCLAPSep(dataclasses.replace(SEPARATOR, activity_levels=levels)).eval() for levels in (2, 3)
+    )
+    assert coarse.activity_hop_samples == 2 * fine.activity_hop_samples
+    sound, condition = torch.from_numpy(lively(1.0)), random_condition(3)
+    frames = [network.activity(network.encode(sound), condition).shape[-1] for network in (coarse, fine)]
+    assert frames[1] == 2 * frames[0]
