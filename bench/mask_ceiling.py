@@ -3,8 +3,8 @@
     python bench/mask_ceiling.py LIST.csv --root DIR [--every 4]
 
 The mask is the least-squares one, real and between 0 and 1, told the sounds beforehand; a network can only come near.
-Prints the mean improvement in dB (SNR, SI-SDR) over every fourth mixture, for frames of 1,024 and 2,048 samples, hops of
-256 to 1,024, and masks on mel bands or on all bins.
+Prints the mean improvement in dB (SNR, SI-SDR) over every fourth mixture, for frames of 1,024 and 2,048 samples, hops
+of 256 to 1,024, and masks on mel bands or on all bins.
 """
 
 from __future__ import annotations
@@ -44,9 +44,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4, help="take every so many-th mixture")
     asked = parser.parse_args()
     mixtures = [mixed_sounds(row, RATE) for row in read_list(asked.list_csv, asked.root).mixtures[:: asked.every]]
-    print(
-        f"{len(mixtures)} mixtures at {RATE} Hz\n\n| frame | hop | mask on | SDRi, dB | SI-SDRi, dB |\n|---|---|---|---|---|"
-    )
+    print(f"{len(mixtures)} mixtures at {RATE} Hz\n")
+    print("| frame | hop | mask on | SDRi, dB | SI-SDRi, dB |\n|---|---|---|---|---|")
     for (size, hop), bands in product(SHAPES, BANDS):
         stft = Stft(StftConfig(size, hop))
         bins = size // 2 + 1
