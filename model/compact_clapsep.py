@@ -47,6 +47,12 @@ class CompactCLAPSepConfig:
     activity_levels: int = 2
     """So many of the coarsest maps tell presence, at the frames of the finest of them."""
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.activity_levels <= len(self.widths):
+            raise ValueError(
+                f"presence is read from 1 to all of the {len(self.widths)} maps, got {self.activity_levels = }"
+            )
+
 
 class SkipTrans(nn.Module):
     """One decoder stage: LN(FiLM(W x, e) + below), then a residual pointwise MLP.

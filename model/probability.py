@@ -1,7 +1,10 @@
 """Scores that read as probabilities: fitted on one part of the data, judged on another.
 
-p = sigmoid(slope * log odds + shift)                    Platt 1999
-Brier score = mean (p - y)^2                             0 is perfect; base rate alone scores r (1 - r)
+    p = sigmoid(slope * log odds + shift)
+    Brier score = mean (p - y)^2              0 is perfect; always saying the base rate r scores r (1 - r)
+
+The line is fitted to (n + 1) / (n + 2) for what is true n times and to 1 / (m + 2) for what is not m times (Platt
+1999), so that scores which are far apart have an answer, too.
 """
 
 from __future__ import annotations
@@ -52,14 +55,23 @@ def fit_platt(log_odds: Floats, truth: Truth) -> Platt:
     if truth.all() or not truth.any():
         raise ValueError(f"probabilities are fitted to what is true and what is not, got {truth.mean():.0%} true")
     centre, width = float(log_odds.mean()), float(log_odds.std()) or 1.0
-    scaled, sign = (log_odds - centre) / width, np.where(truth, 1.0, -1.0)
+    scaled = (log_odds - centre) / width
+    many = int(truth.sum())
+    wanted = np.where(truth, (many + 1) / (many + 2), 1 / (len(truth) - many + 2))
 
     def cost(line: Floats) -> tuple[float, Floats]:
-        margin = sign * (line[0] * scaled + line[1])
-        pull = -sign * expit(-margin)
-        return float(np.logaddexp(0.0, -margin).mean()), np.array([(pull * scaled).mean(), pull.mean()])
+        odds = line[0] * scaled + line[1]
+        error = expit(odds) - wanted
+        entropy = float((np.logaddexp(0.0, odds) - wanted * odds).mean())
+        return entropy, np.array([(error * scaled).mean(), error.mean()])
 
-    slope, shift = minimize(cost, np.zeros(2), jac=True, method="BFGS").x
+    found = minimize(cost, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-7})
+    slope, shift = found.x
+    if not np.isfinite(found.x).all() or slope <= 0.0:
+        raise ValueError(
+            f"what scores higher is not true more often (slope {slope:.3g} over {len(truth)} scores), so no line makes "
+            "probabilities of them"
+        )
     return Platt(float(slope / width), float(shift - slope * centre / width))
 
 

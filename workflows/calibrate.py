@@ -25,10 +25,11 @@ from model.checkpoint import Calibration, Model, load_checkpoint, save_checkpoin
 from model.compact_clapsep import CompactCLAPSep
 from model.conditions import Query, condition_of
 from model.probability import Floats, Platt, ReliabilityBin, Truth, brier_score, fit_platt, reliability
+from model.weights_file import CheckpointError
 from operators.event_spans import BELOW_MIXTURE_DB, BINS_PER_SECOND, FLOOR_DBFS, level_per_bin, to_bins
 from operators.whole_file import write_whole
 from workflows.evaluation.lists import read_list
-from workflows.evaluation.mixtures import Mixture
+from workflows.evaluation.mixtures import ListError, Mixture
 from workflows.evaluation.sounds import MixedSounds, mixed_sounds
 from workflows.label_file import held_out_labels
 
@@ -47,48 +48,59 @@ class MixtureScores:
 def main() -> None:
     """Print what the line and the thresholds cost and bring, and write them."""
     arguments = _arguments()
-    unseen = held_out_labels(arguments.unseen) if arguments.unseen else frozenset()
-    rows = [
-        row
-        for row in read_list(arguments.list_csv, arguments.root).mixtures
-        if row.label not in unseen and row.noise_label not in unseen
-    ]
-    model = load_checkpoint(arguments.model)
+    try:
+        model, rows = _model(arguments.model), _rows(arguments)
+        scores = scores_of(model, rows)
+        said, true = crossed(scores)
+        line = fit_platt(*presences(scores))
+    except (CheckpointError, ListError, ValueError) as error:
+        raise SystemExit(f"{arguments.model} cannot be calibrated on {arguments.list_csv}: {error}") from error
     network = model.separator
-    if not isinstance(network, CompactCLAPSep):
-        raise SystemExit(f"{arguments.model} tells presence by another model; calibrate that one")
-    scores = scores_of(model, rows)
+    assert isinstance(network, CompactCLAPSep)
     odds, is_there = presences(scores)
+    brier, base = brier_score(said, true), float(true.mean())
     print(f"{len(rows)} mixtures, {is_there.sum()} true and {(~is_there).sum()} false pairs")
-    said, true = crossed(scores)
-    base = float(true.mean())
     print(
-        f"Brier score {brier_score(said, true):.4f} on mixtures that the line was not fitted to (as it was: "
+        f"Brier score {brier:.4f} on mixtures that the line was not fitted to (as it was: "
         f"{brier_score(expit(odds), is_there):.4f}; always saying {base:.1%}: {base * (1 - base):.4f})"
     )
     for part in reliability(said, true):
         print(f"  said {part.said:5.1%}, true {part.true:5.1%} of {part.count}")
     if arguments.plot:
         write_whole(arguments.plot, picture(reliability(said, true)))
-    line = fit_platt(odds, is_there)
-    gate = float(np.quantile(line(odds)[is_there], 1.0 - arguments.recall))
-    skipped = float((line(odds)[~is_there] < gate).mean())
-    event, f1 = best_f1(*activities(scores, line, network))
     print(f"line  {line.slope:.3f} * log odds {line.shift:+.3f}")
-    print(
-        f"gate  threshold {gate:.3f}: keeps {arguments.recall:.0%} of the true pairs, "
-        f"skips {skipped:.1%} of the false ones"
-    )
-    print(f"event threshold {event:.3f}: F1 {f1:.3f} per tenth of a second")
+    gate = rounded_down(float(np.quantile(line(odds)[is_there], 1.0 - arguments.recall)))
+    kept, skipped = float((line(odds)[is_there] >= gate).mean()), float((line(odds)[~is_there] < gate).mean())
+    print(f"gate  threshold {gate}: keeps {kept:.1%} of the true pairs, skips {skipped:.1%} of the false ones")
+    threshold, f1 = best_f1(*activities(scores, line, network))
+    event = rounded_down(threshold)
+    print(f"event threshold {event}: F1 {f1:.3f} per tenth of a second")
     if arguments.write:
         network.shift_presence(line.slope, line.shift)
+        told = {"list": arguments.list_csv.name, "mixtures": len(rows), "brier_score": round(brier, 4), "base": base}
         save_checkpoint(
             arguments.model,
             separator=network,
             clap=model.clap,
-            calibration=Calibration(round(gate, 3), round(event, 3)),
-            provenance=model.provenance,
+            calibration=Calibration(gate, event),
+            provenance={**model.provenance, "calibrated_on": told},
         )
+
+
+def _model(path: Path) -> Model:
+    model = load_checkpoint(path)
+    if not isinstance(model.separator, CompactCLAPSep):
+        raise ValueError("it tells presence by another model; calibrate that one")
+    return model
+
+
+def _rows(arguments: argparse.Namespace) -> list[Mixture]:
+    unseen = held_out_labels(arguments.unseen) if arguments.unseen else frozenset()
+    mixtures = read_list(arguments.list_csv, arguments.root).mixtures
+    rows = [row for row in mixtures if row.label not in unseen and row.noise_label not in unseen]
+    if len(rows) < 2:
+        raise ValueError(f"two mixtures at least are needed, and {len(rows)} of {len(mixtures)} have no unseen label")
+    return rows
 
 
 @torch.inference_mode()
@@ -101,6 +113,8 @@ def scores_of(model: Model, rows: Sequence[Mixture]) -> list[MixtureScores]:
     scores = []
     for row in rows:
         sounds = mixed_sounds(row, rate)
+        if sounds.sample_rate != rate:
+            raise ValueError(f"the list is mixed at {sounds.sample_rate} Hz, and the model hears {rate} Hz")
         words = captions | {row.label: row.caption, row.noise_label: row.negative_caption}
         condition = condition_of([Query(texts=[words[label]]) for label in labels], model.clap)
         window = np.zeros(network.window_samples, np.float32)
@@ -135,6 +149,18 @@ def crossed(scores: Sequence[MixtureScores]) -> tuple[Floats, Truth]:
     halves = [presences(scores[::2]), presences(scores[1::2])]
     said = [fit_platt(*other)(mine[0]) for mine, other in (halves, halves[::-1])]
     return np.concatenate(said), np.concatenate([truth for _, truth in halves])
+
+
+def rounded_down(probability: float) -> float:
+    """Three significant digits of a threshold, never above it.
+
+    >>> rounded_down(0.0012399)
+    0.00123
+    """
+    if probability <= 0.0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(probability)) - 2)
+    return float(f"{np.floor(probability / step) * step:.3g}")
 
 
 def best_f1(scores: Floats, truth: Truth) -> tuple[float, float]:

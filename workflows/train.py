@@ -16,7 +16,7 @@ from model.training.networks import build_network
 from model.training.schemes import draws_of
 from workflows.cluster import check_cluster
 from workflows.training.checks import check_network, check_words, named_files
-from workflows.training.clip_library import Gathered, digest_of, gather, refuse_shared, split_off
+from workflows.training.clip_library import Gathered, check_makers, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
 from workflows.training.curves import write_curves
 from workflows.training.exported import export_model, gate_of
@@ -29,6 +29,7 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
     """Run the job. Raises for what is wrong with the job as a whole, before the first step."""
     began = time.monotonic()
     check_cluster(job.address)
+    check_makers([*job.data, *job.validation])
     towers = load_model(job.recipe.towers).clap
     network = build_network(job.recipe.network, towers, job.recipe.seed)
     sample_rate = network.sample_rate

@@ -110,12 +110,30 @@ def _answer(claim: Claim, scores: Scores, seen: Chosen) -> Answer:
 
 def dropout_curve(scores: Scores, seen: Chosen) -> list[tuple[str, Estimate, Estimate, Estimate]]:
     """(rate, seen, unseen, share of the gap that is closed on seen labels) from vanilla to text."""
+    arms = {"0": "vanilla", **{f"{rate:g}": f"dropout_{rate:g}" for rate in RATES}}
+    return _closing(arms, "vanilla", scores, seen)
+
+
+def apart_curve(scores: Scores, seen: Chosen) -> list[tuple[str, Estimate, Estimate, Estimate]]:
+    """The same for what is done about a modality gap, from vanilla training with it to text."""
+    arms = {
+        "nothing": "vanilla_apart",
+        "embedding dropout, rate 0.5": "dropout_apart",
+        "mean gap shift": "shift_apart",
+        "retrieval": "retrieval_apart",
+    }
+    return _closing(arms, "vanilla_apart", scores, seen)
+
+
+def _closing(
+    arms: Mapping[str, str], lowest: str, scores: Scores, seen: Chosen
+) -> list[tuple[str, Estimate, Estimate, Estimate]]:
     curve = []
-    for name, rate in [("vanilla", "0"), *((f"dropout_{rate:g}", f"{rate:g}") for rate in RATES)]:
-        if name in scores:
-            values = scores[name].si_sdri_db["text"]
-            closed = share_closed(scores["text"].si_sdri_db["text"], values, scores["vanilla"].si_sdri_db["text"], seen)
-            curve.append((rate, mean_of(values, seen), mean_of(values, ~seen), closed))
+    for what, name in arms.items():
+        if {name, lowest} <= scores.keys():
+            values, bottom = scores[name].si_sdri_db["text"], scores[lowest].si_sdri_db["text"]
+            closed = share_closed(scores["text"].si_sdri_db["text"], values, bottom, seen)
+            curve.append((what, mean_of(values, seen), mean_of(values, ~seen), closed))
     return curve
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from bench.claims.arms import ARMS
-from bench.claims.claims import Chosen, Scores, answers, cache_curve, dropout_curve, weak_shares
+from bench.claims.claims import Chosen, Scores, answers, apart_curve, cache_curve, dropout_curve, weak_shares
 from bench.claims.verdicts import Estimate, difference_of, mean_of
 
 INTRODUCTION = """\
@@ -22,21 +23,21 @@ seeds would give. "Holds" means that the whole interval of the paired difference
 not hold" that it lies below, "undecided" anything else.
 """
 
+FINDINGS = Path(__file__).with_name("findings.md")
+"""What a person makes of the tables."""
 GAP = "The share of the gap between audio-only and text training that is closed.\n"
 
 
 def page(scores: Scores, seen: Chosen, setting: str) -> str:
     """The whole page. Arms that were not trained are missing from its tables."""
-    parts = [INTRODUCTION, "## Setting\n", setting, "## Claims\n", _claims(scores, seen), "## Every arm\n"]
-    parts += [_arms(scores, seen)]
-    if curve := dropout_curve(scores, seen):
-        heads = ("rate", "seen: SI-SDRi, dB", "unseen: SI-SDRi, dB", "gap closed, seen")
-        is_gap = difference_of(scores["text"].si_sdri_db["text"], scores["vanilla"].si_sdri_db["text"], seen).low > 0.0
-        rows = [
-            (rate, str(known), str(unknown), _percent(closed) if is_gap else "no gap to close")
-            for rate, known, unknown, closed in curve
-        ]
-        parts += ["## Embedding dropout, by its rate\n", GAP, _table(heads, rows)]
+    parts = [INTRODUCTION, "## Setting\n", setting, "## Claims\n", _claims(scores, seen)]
+    parts += [FINDINGS.read_text(encoding="utf-8"), "## Every arm\n", _arms(scores, seen)]
+    for title, curve, lowest in (
+        ("Embedding dropout, by its rate", dropout_curve(scores, seen), "vanilla"),
+        ("With a modality gap", apart_curve(scores, seen), "vanilla_apart"),
+    ):
+        if curve:
+            parts += [f"## {title}\n", GAP, _closing(curve, _is_gap(scores, lowest, seen))]
     if sizes := cache_curve(scores, seen):
         heads = ("captions", "seen: SI-SDRi, dB", "unseen: SI-SDRi, dB")
         table = _table(heads, [(kind, str(known), str(unknown)) for kind, known, unknown in sizes])
@@ -45,6 +46,19 @@ def page(scores: Scores, seen: Chosen, setting: str) -> str:
         rows = [(what, paper, _percent(ratio, added=paper.startswith("+"))) for what, paper, ratio in shares]
         parts += ["## Weak and semi-supervised training\n", _table(("", "paper (SDR)", "here (SI-SDRi, seen)"), rows)]
     return "\n".join(parts)
+
+
+def _is_gap(scores: Scores, lowest: str, seen: Chosen) -> bool:
+    return difference_of(scores["text"].si_sdri_db["text"], scores[lowest].si_sdri_db["text"], seen).low > 0.0
+
+
+def _closing(curve: Sequence[tuple[str, Estimate, Estimate, Estimate]], is_gap: bool) -> str:
+    heads = ("", "seen: SI-SDRi, dB", "unseen: SI-SDRi, dB", "gap closed, seen")
+    rows = [
+        (what, str(known), str(unknown), _percent(closed) if is_gap else "no gap to close")
+        for what, known, unknown, closed in curve
+    ]
+    return _table(heads, rows)
 
 
 def _percent(share: Estimate, *, added: bool = False) -> str:

@@ -40,8 +40,9 @@ class AudioQueries:
 
     @torch.no_grad()
     def plain(self, examples: Examples) -> Tensor:
-        """Unit vectors [B, S, D] of the sounds themselves."""
-        return AudioQueries(self.towers)(examples, torch.Generator())
+        """Unit vectors [B, S, D] of the sounds themselves, or of their siblings where those ask."""
+        asked: Exemplar = "sibling" if self.exemplar == "sibling" else "target"
+        return AudioQueries(self.towers, exemplar=asked)(examples, torch.Generator())
 
     @torch.no_grad()
     def __call__(self, examples: Examples, generator: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ class Peers(Protocol):
         """Running means of normalisations become the mean over the workers."""
 
     def mean(self, values: dict[str, float]) -> dict[str, float]:
-        """The mean over the workers, name by name."""
+        """The mean over the workers that tell it, name by name."""
 
 
 class Alone:
@@ -66,12 +66,15 @@ class ProcessGroup:
         self._average([buffer for buffer in module.buffers() if buffer.dtype.is_floating_point])
 
     def mean(self, values: dict[str, float]) -> dict[str, float]:
-        names = sorted(values)
-        tensor = torch.tensor([values[name] for name in names], dtype=torch.float64)
+        told: list[list[str]] = [[] for _ in range(self.count)]
+        distributed.all_gather_object(told, sorted(values))
+        names = sorted({name for own in told for name in own})  # one worker may not have seen what another has
+        tensor = torch.tensor([values.get(name, 0.0) for name in names], dtype=torch.float64)
         if distributed.get_backend() == "nccl":  # takes nothing from the CPU
             tensor = tensor.float().cuda()
         distributed.all_reduce(tensor)
-        return dict(zip(names, (tensor / self.count).tolist(), strict=True))
+        tellers = [sum(name in own for own in told) for name in names]
+        return {name: total / count for name, total, count in zip(names, tensor.tolist(), tellers, strict=True)}
 
     def _average(self, tensors: list[torch.Tensor]) -> None:
         if not tensors:

@@ -130,6 +130,36 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _silent_sounds_can_be_asked_for(self) -> Recipe:
+        if self.mixtures.fewest_sounds in (None, self.mixtures.sounds):
+            return self
+        if self.objective != "supervised":
+            raise ValueError(
+                f"mixtures.fewest_sounds leaves sounds silent, which {self.objective} training cannot judge; leave it "
+                "out"
+            )
+        if self.queries.source != "text" and self.queries.exemplar != "sibling":
+            raise ValueError(
+                "mixtures.fewest_sounds leaves sounds silent, and a silent sound cannot ask for itself; set "
+                "queries.exemplar to sibling, or queries.source to text"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> Recipe:
+        if self.supervised.measured_on == "bands" and self.network.kind != "compact_clapsep":
+            raise ValueError(
+                f"supervised.measured_on is bands, and {self.network.kind} has no masks on mel bands; set it to "
+                "waveforms"
+            )
+        if self.queries.exemplar == "sibling" and self.mixtures.parts > 1:
+            raise ValueError(
+                f"queries.exemplar is sibling, and a sound of {self.mixtures.parts} parts (mixtures.parts) has no "
+                "label of its own; set mixtures.parts to 1, or another exemplar"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _everything_is_read(self) -> Recipe:
         queries, plain = self.queries, QueryRecipe()
         if self.objective != "supervised" and queries != plain:

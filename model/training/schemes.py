@@ -31,6 +31,7 @@ from model.training.recipe_file import RecipeError
 from model.training.retrieved_queries import RetrievedQueries
 from model.training.supervised import SupervisedObjective
 from model.training.text_or_audio_queries import TextOrAudioQueries
+from model.training.waveform_loss import is_silent
 from model.training.weak import WeakObjective
 
 FITTING_STEPS = 16
@@ -58,7 +59,7 @@ def draws_of(recipe: Recipe, library: ClipLibrary, sample_rate: int) -> tuple[Mi
     In semi-supervised training the second hears a share of the clips alone, always the same ones. Raises
     FewLabelsError for too few labels, RecipeError where it is the share that has too few.
     """
-    siblings = recipe.queries.exemplar == "sibling"
+    siblings = recipe.queries.exemplar == "sibling" and recipe.queries.source != "text"
     first = MixtureDraw(library, recipe.mixtures, sample_rate, recipe.seed, exemplars=siblings)
     if recipe.objective != "semi":
         return (first,)
@@ -126,17 +127,18 @@ def _added(total: dict[str, Tensor], terms: Mapping[str, Tensor], part: Part) ->
 
 
 def _fitting(towers: Towers, draw: MixtureDraw) -> Fitting:
-    """Vectors of the first sounds that the run draws, and of their words where they are known."""
+    """Vectors of the first sounds that the run draws, and of their words where they are known; silent ones are none."""
     generator = torch.Generator().manual_seed(0)
     audio, text, words = AudioQueries(towers), TextQueries(towers), True
     sounds: list[Tensor] = []
     captions: list[Tensor] = []
     for step in range(FITTING_STEPS):
         examples = draw(step)
-        sounds.append(audio(examples, generator).flatten(0, 1))
+        heard = ~is_silent(examples.sounds, examples.mixture[:, None]).flatten()
+        sounds.append(audio(examples, generator).flatten(0, 1)[heard])
         words = words and all(caption for row in examples.captions for caption in row)
         if words:
-            captions.append(text(examples, generator).flatten(0, 1))
+            captions.append(text(examples, generator).flatten(0, 1)[heard])
     return Fitting(torch.cat(sounds), torch.cat(captions) if words else None)
 
 

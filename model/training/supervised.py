@@ -1,8 +1,11 @@
 """The supervised objective: every sound of a mixture is asked for, and its stem is compared with the sound itself.
 
     spectrum, features = of the mixtures, once
-    stems              = of all (mixture, sound) pairs, and of a few (mixture, foreign query) pairs
-    loss               = waveform loss of the sounds + silence of the foreign ones + presence, frame by frame
+    masks              = of all (mixture, sound) pairs, and of a few (mixture, foreign query) pairs
+    loss               = loss of the sounds' stems + silence of the foreign ones + presence, frame by frame
+
+Stems are compared as waveforms or on mel bands. A silent sound is asked for only where its query means nothing
+else that is in the mixture.
 
 Source: CLAPSep (arXiv 2402.17455) for the waveform loss and the sides; that one encoded mixture answers all its
 queries, foreign queries and presence are our choices.
@@ -66,7 +69,8 @@ class _Pairs:
 class SupervisedObjective:
     """`objective(examples, generator)` returns "loss" and, detached from it, what it is made of.
 
-    "snr_db" and "si_sdri_db": means over the sounds that are heard, the latter as improvement over the mixture;
+    "snr_db" and, on waveforms, "si_sdri_db": means over the sounds that are heard, the latter as improvement over the
+    mixture;
     "leak_db": mean level of the stems that must be silent, where there are any; "presence", where the network tells
     it.
     """

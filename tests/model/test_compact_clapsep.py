@@ -222,9 +222,7 @@ def test_presence_is_put_on_another_line_and_activity_with_it() -> None:
 
 @torch.no_grad()
 def test_activity_may_be_read_from_finer_maps_too() -> None:
-    coarse, fine = (
-        CompactCLAPSep(dataclasses.replace(SEPARATOR, activity_levels=levels)).eval() for levels in (2, 3)
-    )
+    coarse, fine = (CompactCLAPSep(dataclasses.replace(SEPARATOR, activity_levels=levels)).eval() for levels in (2, 3))
     assert coarse.activity_hop_samples == 2 * fine.activity_hop_samples
     sound, condition = torch.from_numpy(lively(1.0)), random_condition(3)
     frames = [network.activity(network.encode(sound), condition).shape[-1] for network in (coarse, fine)]

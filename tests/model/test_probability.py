@@ -41,6 +41,17 @@ def test_every_score_is_in_one_tenth() -> None:
     assert (parts[0].said, parts[0].true) == (0.025, 0.5)
 
 
+def test_what_is_apart_has_an_answer_all_the_same() -> None:
+    fitted = fit_platt(np.array([-3.0, -2.0, 2.0, 3.0]), np.array([False, False, True, True]))
+    assert fitted(np.array([-3.0, 3.0])).tolist() == pytest.approx([0.25, 0.75], abs=0.12)  # 1/4 and 3/4 were wanted
+
+
+def test_scores_that_are_the_wrong_way_round_are_refused() -> None:
+    log_odds, truth = drawn(1.0, 0.0, 200)
+    with pytest.raises(ValueError, match="what scores higher is not true more often"):
+        fit_platt(-log_odds, truth)
+
+
 def test_nothing_is_fitted_to_one_answer() -> None:
     with pytest.raises(ValueError, match="got 100% true"):
         fit_platt(np.zeros(3), np.ones(3, bool))

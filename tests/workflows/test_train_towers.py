@@ -35,3 +35,6 @@ def test_towers_are_trained_written_and_not_trained_again(
     train_towers.main()
     assert '"step"' not in capsys.readouterr().out
     assert load_model(str(tmp_path / "work" / "towers.safetensors")).signature == first.signature
+    (data / "manifests" / "train.csv").write_text("\n".join(lines[:-1]))
+    with pytest.raises(SystemExit, match="holds a run whose clips was 3, now it is 2; give another --work"):
+        train_towers.main()

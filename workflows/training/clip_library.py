@@ -24,8 +24,8 @@ from operators.excerpt import MixtureReader
 from operators.failure import SourceFailure
 from operators.source import place_of, version_of
 from workflows.training.clip_list import SYNTHESIS, ClipList, ClipRow, ClipRules, TrainingDataError, list_clips
-from workflows.training.played import PLAYED_CAPTIONS, play
-from workflows.training.spoken import SPOKEN_CAPTIONS, speak
+from workflows.training.played import PLAYED_CAPTIONS, check_instruments, play
+from workflows.training.spoken import SPOKEN_CAPTIONS, check_speech, speak
 
 LONGEST_SECONDS: Final = 60.0
 """Of a longer recording so much is kept, from its beginning. Our choice: a crop of a few seconds is drawn from it."""
@@ -38,16 +38,18 @@ SILENT_PEAK: Final = 3
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes sounds of the labels of `captions`: `make(label, seconds, sample_rate, generator)` gives one draw."""
+    """Makes sounds of the labels of `captions`: `make(label, seconds, sample_rate, generator)` gives one draw. `check`
+    raises TrainingDataError where a program that it needs is missing."""
 
     captions: Mapping[str, Sequence[str]]
     make: Callable[[str, float, int, np.random.Generator], NDArray[np.float32]]
+    check: Callable[[], object] = lambda: None
 
 
 MAKERS: Final = {
     SYNTHESIS: Maker(SYNTHESIS_CAPTIONS, synthesise),
-    "speech": Maker(SPOKEN_CAPTIONS, speak),
-    "instruments": Maker(PLAYED_CAPTIONS, play),
+    "speech": Maker(SPOKEN_CAPTIONS, speak, check_speech),
+    "instruments": Maker(PLAYED_CAPTIONS, play, check_instruments),
 }
 """By their names in `MADE`."""
 
@@ -70,10 +72,11 @@ def gather(
     seed: int = 7,
     on_read: Callable[[int, int], None] = lambda done, of: None,
 ) -> Gathered:
-    """The library of every allowed clip of `data`, at `sample_rate`; of the sounds that are synthesised so many each.
+    """The library of every allowed clip of `data`, at `sample_rate`; of the sounds that are made so many each.
 
     Raises TrainingDataError for data that cannot be used as a whole.
     """
+    check_makers(data)
     listed = list_clips(data, rules)
     clips: list[Clip] = []
     unreadable: list[tuple[str, str]] = []
@@ -94,6 +97,13 @@ def gather(
         first = ": ".join(unreadable[0]) if unreadable else "all are silent"
         raise TrainingDataError(f"none of {len(listed.rows)} recordings can be trained on (first: {first})")
     return Gathered(_library(clips, listed, rules.held_out_labels), left_out, unreadable)
+
+
+def check_makers(data: Sequence[str]) -> None:
+    """Raises TrainingDataError where sounds are to be made and a program for it is missing."""
+    for uri in data:
+        if uri in MAKERS:
+            MAKERS[uri].check()
 
 
 def split_off(library: ClipLibrary, share: float) -> tuple[ClipLibrary, ClipLibrary]:

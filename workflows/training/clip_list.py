@@ -1,4 +1,4 @@
-"""Which clips there are to train on: tables, folders, and sounds that are synthesised, as rows with label and words.
+"""Which clips there are to train on: tables, folders, and sounds that are made, as rows with label and words.
 
     FOLDER with manifests/*.csv     every table in it but dev.csv; paths are relative to the folder
     FOLDER of recordings            every sound in it; no words are known, the label is the file's own

@@ -79,30 +79,69 @@ KIT: Final[dict[str, Drum]] = {
     "claves": Drum((75,), ("claves", "two sticks struck together")),
 }  # fmt: skip
 PLAYED_CAPTIONS: Final[dict[str, list[str]]] = {name: list(kind.words) for name, kind in (INSTRUMENTS | KIT).items()}
+MOST_SECONDS: Final = 120
+LEAST_PEAK: Final = 1e-3
+"""Of what is played, -60 dBFS; less is a soundfont without the instrument."""
 SCALES: Final = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9))
+
+
+def check_instruments() -> tuple[str, str]:
+    """Where fluidsynth and a soundfont lie. Raises TrainingDataError where one is missing."""
+    program, named = shutil.which(PROGRAM), os.environ.get(SOUNDFONT)
+    if program is None:
+        raise TrainingDataError(
+            f"{PROGRAM} is not installed, and --data instruments needs it: apt-get install {PROGRAM} fluid-soundfont-gm"
+        )
+    if named is not None and not Path(named).is_file():
+        raise TrainingDataError(f"{SOUNDFONT} is {named!r}, and there is no such file; correct it, or unset it")
+    for path in SOUNDFONTS if named is None else (named,):
+        if Path(path).is_file():
+            with open(path, "rb") as font:
+                head = font.read(12)
+            if head[:4] != b"RIFF" or head[8:] != b"sfbk":  # fluidsynth would quietly take one of its own
+                raise TrainingDataError(f"{path} is no soundfont (SF2 or SF3); name one in {SOUNDFONT}")
+            return program, path
+    raise TrainingDataError(
+        f"no soundfont for {PROGRAM} at {', '.join(SOUNDFONTS)}: apt-get install fluid-soundfont-gm, or name one in "
+        f"{SOUNDFONT}"
+    )
 
 
 def play(label: str, seconds: float, sample_rate: int, generator: np.random.Generator) -> NDArray[np.float32]:
     """One draw: Tensor[T] mono float32 with a peak of 0.5. Raises TrainingDataError without fluidsynth or soundfont."""
-    program, font = _program(), _soundfont()
     if label in KIT:
         midi = midi_file(_beat(KIT[label], seconds, generator), program=0)
     else:
         instrument = INSTRUMENTS[label]
         midi = midi_file(_phrase(instrument, seconds, generator), program=int(generator.choice(instrument.programs)))
-    with tempfile.TemporaryDirectory() as folder:
-        score, sound = Path(folder) / "phrase.mid", Path(folder) / "phrase.wav"
-        score.write_bytes(midi)
-        asked = [program, "-ni", "-q", "-r", str(sample_rate), "-g", "0.6", "-F", str(sound), font, str(score)]
-        told = subprocess.run(asked, capture_output=True, check=False, timeout=120)
-        if told.returncode != 0 or not sound.exists():
-            raise TrainingDataError(f"{PROGRAM} played no {label}: {told.stderr.decode()[:200]}")
-        stereo, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     wanted = round(seconds * sample_rate)
     heard = np.zeros(wanted, np.float32)
-    mono = stereo.mean(axis=1)[:wanted]
+    mono = _rendered(midi, sample_rate)[:wanted]
     heard[: len(mono)] = mono
-    return heard * np.float32(0.5 / max(1e-6, float(np.abs(heard).max())))
+    peak = float(np.abs(heard).max())
+    if peak < LEAST_PEAK:
+        raise TrainingDataError(f"{PROGRAM} played no {label}; is the soundfont one of General MIDI?")
+    return heard * np.float32(0.5 / peak)
+
+
+def _rendered(midi: bytes, sample_rate: int) -> NDArray[np.float32]:
+    """The mean of both channels of what fluidsynth makes of a MIDI file."""
+    program, font = check_instruments()
+    with tempfile.TemporaryDirectory() as folder:
+        score, sound, settings = (Path(folder) / name for name in ("phrase.mid", "phrase.wav", "settings"))
+        score.write_bytes(midi)
+        settings.touch()  # in place of the user's
+        where = ["-f", str(settings), "-F", str(sound), font, str(score)]
+        asked = [program, "-ni", "-q", "-r", str(sample_rate), "-g", "0.6", *where]
+        try:
+            told = subprocess.run(asked, capture_output=True, check=False, timeout=MOST_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise TrainingDataError(f"{PROGRAM} took more than {MOST_SECONDS} s for a phrase; is it stuck?") from error
+        if told.returncode != 0 or not sound.exists():
+            raise TrainingDataError(f"{PROGRAM} cannot play with {font}: {told.stderr.decode()[:200]}")
+        stereo, _ = soundfile.read(sound, dtype="float32", always_2d=True)
+    mono: NDArray[np.float32] = stereo.mean(axis=1)
+    return mono
 
 
 def _phrase(instrument: Instrument, seconds: float, generator: np.random.Generator) -> list[Note]:
@@ -116,7 +155,7 @@ def _phrase(instrument: Instrument, seconds: float, generator: np.random.Generat
         length = beat * float(generator.choice([0.5, 1.0, 1.0, 2.0]))
         place = int(np.clip(place + generator.integers(-3, 4), 0, len(keys) - 1))
         velocity = int(generator.integers(50, 120))
-        if generator.random() > 0.15:
+        if not notes or generator.random() > 0.15:
             steps = (0, 2, 4) if generator.random() < instrument.chords else (0,)
             held = length * float(generator.uniform(0.5, 1.0))
             notes += [Note(at, held, keys[min(place + step, len(keys) - 1)], velocity) for step in steps]
@@ -135,22 +174,3 @@ def _beat(drum: Drum, seconds: float, generator: np.random.Generator) -> list[No
         for number in range(int(seconds / step))
         if pattern[number % 8]
     ]
-
-
-def _program() -> str:
-    program = shutil.which(PROGRAM)
-    if program is None:
-        raise TrainingDataError(
-            f"{PROGRAM} is not installed, and --data instruments needs it: apt-get install {PROGRAM} fluid-soundfont-gm"
-        )
-    return program
-
-
-def _soundfont() -> str:
-    for path in (os.environ.get(SOUNDFONT, ""), *SOUNDFONTS):
-        if path and Path(path).is_file():
-            return path
-    raise TrainingDataError(
-        f"no soundfont for {PROGRAM} at {', '.join(SOUNDFONTS)}: apt-get install fluid-soundfont-gm, or name one in "
-        f"{SOUNDFONT}"
-    )

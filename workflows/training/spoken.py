@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from workflows.training.clip_list import TrainingDataError
 
 PROGRAM: Final = "espeak-ng"
+MOST_SECONDS: Final = 60
 SPOKEN_CAPTIONS: Final[dict[str, list[str]]] = {
     "male_speech": ["a man speaking", "a man is talking", "the voice of a man", "male speech"],
     "female_speech": ["a woman speaking", "a woman is talking", "the voice of a woman", "female speech"],
@@ -61,21 +62,35 @@ LANGUAGES: Final[dict[str, tuple[str, ...]]] = {
 """Voices with what they say; the English ones make sentences of the lists above."""
 
 
-def speak(label: str, seconds: float, sample_rate: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    """One draw: sentences of one voice, Tensor[T] mono float32 with a peak of 0.5. Raises TrainingDataError without
-    espeak-ng."""
+def check_speech() -> str:
+    """Where espeak-ng lies. Raises TrainingDataError where it is missing."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise TrainingDataError(f"{PROGRAM} is not installed, and --data speech needs it: apt-get install {PROGRAM}")
+    return program
+
+
+def speak(label: str, seconds: float, sample_rate: int, generator: np.random.Generator) -> NDArray[np.float32]:
+    """One draw: sentences of one voice, Tensor[T] mono float32 with a peak of 0.5. Raises TrainingDataError without
+    espeak-ng."""
+    program = check_speech()
     language = str(generator.choice(list(LANGUAGES)))
     variant = str(generator.choice(VARIANTS[label]))
     words_a_minute, pitch = (int(generator.integers(*limits)) for limits in ((120, 220), (25, 75)))
     wanted, said = round(seconds * sample_rate), np.zeros(0, np.float32)
     while len(said) < wanted:
         asked = [program, "-v", f"{language}+{variant}", "-s", str(words_a_minute), "-p", str(pitch)]
-        told = subprocess.run(
-            [*asked, "--stdout", _sentence(language, generator)], capture_output=True, check=False, timeout=60
-        )
+        try:
+            told = subprocess.run(
+                [*asked, "--stdout", _sentence(language, generator)],
+                capture_output=True,
+                check=False,
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TrainingDataError(
+                f"{PROGRAM} took more than {MOST_SECONDS} s for a sentence; is it stuck?"
+            ) from error
         if told.returncode != 0 or not told.stdout:
             raise TrainingDataError(f"{PROGRAM} said nothing as {language}+{variant}: {told.stderr.decode()[:200]}")
         spoken, rate = soundfile.read(io.BytesIO(told.stdout), dtype="float32")

@@ -20,11 +20,15 @@ def library() -> ClipLibrary:
     return tone_library()
 
 
-def noise_library(labels: int = 4, captioned: bool = True) -> ClipLibrary:
+def noise_library(labels: int = 4, captioned: bool = True, clips_each: int = 1) -> ClipLibrary:
     """Steady noise, equally loud everywhere, so that levels of whole sounds can be measured on them."""
     random = np.random.default_rng(3)
     names = [f"noise {number}" for number in range(labels)]
-    clips = [Clip(name, np.round(3000 * random.standard_normal(RATE)).astype(np.int16)) for name in names]
+    clips = [
+        Clip(name, np.round(3000 * random.standard_normal(RATE)).astype(np.int16))
+        for name in names
+        for _ in range(clips_each)
+    ]
     return ClipLibrary(clips, {name: [name] for name in names} if captioned else {}, {}, captioned=captioned)
 
 
@@ -108,18 +112,24 @@ def test_some_sounds_are_silent_and_the_first_never_is(library: ClipLibrary) -> 
     assert all(all(captions) for captions in examples.captions)  # silent ones are asked for all the same
 
 
+def _is_in(crop: torch.Tensor, clip: Clip) -> bool:
+    return bool((torch.from_numpy(clip.audio).unfold(0, len(crop), 1) == crop).all(dim=1).any())
+
+
 def test_exemplars_are_clips_of_the_labels_and_change_nothing_else(library: ClipLibrary) -> None:
-    labels = noise_library(labels=6)
+    labels = noise_library(labels=6, clips_each=3)
     plain, drawn = (MixtureDraw(labels, SETTINGS, RATE, seed=1, exemplars=asked)(0) for asked in (False, True))
     assert plain.exemplars is None
     assert torch.equal(plain.mixture, drawn.mixture)
     assert drawn.exemplars is not None
     assert drawn.exemplars.shape == drawn.sounds.shape
+    heard = list[set[int]]()
     for captions, row in zip(drawn.captions, drawn.exemplars, strict=True):
         for caption, exemplar in zip(captions, row, strict=True):
-            (clip,) = [clip for clip in labels.clips if clip.label == caption]
-            heard = torch.from_numpy(clip.audio).unfold(0, len(exemplar), 1)
-            assert bool((heard == exemplar).all(dim=1).any())
+            own = [index for index, clip in enumerate(labels.clips) if clip.label == caption]
+            heard.append({index for index in own if _is_in(exemplar, labels.clips[index])})
+    assert all(len(found) == 1 for found in heard)  # each is a crop of a clip of the label,
+    assert len(set.union(*heard)) > 6  # and not always of the same one
     with pytest.raises(ValueError, match="2 parts has no label of its own"):
         MixtureDraw(library, PAIRS, RATE, seed=1, exemplars=True)
 

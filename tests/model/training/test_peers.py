@@ -30,9 +30,9 @@ class Meeting:
     """Two threads as the two workers of a process group: sums wait for each other."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.barrier, self.given = threading.Barrier(2, timeout=20), dict[int, Tensor]()
+        self.barrier, self.given = threading.Barrier(2, timeout=20), dict[int, Any]()
         self.own = threading.local()
-        for name in ("get_rank", "get_world_size", "get_backend", "all_reduce"):
+        for name in ("get_rank", "get_world_size", "get_backend", "all_reduce", "all_gather_object"):
             monkeypatch.setattr(distributed, name, getattr(self, name))
 
     def get_rank(self) -> int:
@@ -48,6 +48,12 @@ class Meeting:
         self.given[self.own.rank] = tensor.clone()
         self.barrier.wait()
         tensor.copy_(self.given[0] + self.given[1])
+        self.barrier.wait()
+
+    def all_gather_object(self, gathered: list[Any], given: Any) -> None:
+        self.given[self.own.rank] = given
+        self.barrier.wait()
+        gathered[:] = [self.given[0], self.given[1]]
         self.barrier.wait()
 
     def run(self, work: Callable[[ProcessGroup], Any]) -> list[Any]:
@@ -121,9 +127,10 @@ def test_a_network_without_gradients_or_buffers_asks_nobody(meeting: Meeting) ->
     def nothing(peers: ProcessGroup) -> dict[str, float]:
         peers.average_gradients([nn.Parameter(torch.ones(2), requires_grad=False)])
         peers.average_buffers(nn.Linear(2, 2))
-        return peers.mean({"b": 1.0 + peers.rank, "a": 10.0})
+        told = {"b": 1.0 + peers.rank, "a": 10.0}
+        return peers.mean(told if peers.rank == 0 else told | {"c": 4.0})
 
-    assert meeting.run(nothing) == [{"a": 10.0, "b": 1.5}] * 2
+    assert meeting.run(nothing) == [{"a": 10.0, "b": 1.5, "c": 4.0}] * 2  # what one alone tells is its mean
 
 
 def test_one_worker_alone_changes_nothing() -> None:

@@ -77,6 +77,31 @@ def test_values_out_of_range_are_refused_by_their_key(wrong: dict[str, Any]) -> 
     assert all(error["loc"][0] == first for error in refused.value.errors())
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"mixtures": {"fewest_sounds": 1}}, "a silent sound cannot ask for itself; set queries.exemplar to sibling"),
+        ({"mixtures": {"fewest_sounds": 1}, "objective": "weak"}, "which weak training cannot judge"),
+        (
+            {"network": {"kind": "clapsep"}, "supervised": {"measured_on": "bands"}},
+            "supervised.measured_on is bands, and clapsep has no masks on mel bands",
+        ),
+        (
+            {"mixtures": {"parts": 2}, "queries": {"exemplar": "sibling"}},
+            r"a sound of 2 parts \(mixtures.parts\) has no label",
+        ),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused_by_their_paths(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Recipe.model_validate({"about": "wrong", **wrong})
+
+
+def test_silent_sounds_are_asked_for_by_texts_or_siblings() -> None:
+    for queries in ({"source": "text"}, {"source": "audio", "exemplar": "sibling"}):
+        Recipe.model_validate({"about": "right", "mixtures": {"fewest_sounds": 1}, "queries": queries})
+
+
 def test_a_recipe_stays_as_it_is() -> None:
     with pytest.raises(ValidationError):
         Recipe(about="fixed").seed = 3

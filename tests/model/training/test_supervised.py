@@ -129,6 +129,30 @@ def test_on_bands_nothing_is_rendered_and_the_loss_is_that_of_the_masks() -> Non
     assert terms["loss"] == pytest.approx(expected, abs=1e-4)
 
 
+@torch.no_grad()
+def test_on_bands_and_on_waveforms_the_same_pairs_are_judged_alike() -> None:
+    network, examples = small_separator(), tone_examples(5, batch=4, sounds=3)
+    examples.sounds[1, 2] = 0.0
+    examples = dataclasses.replace(examples, mixture=examples.sounds.sum(dim=1))
+    smooth(network)
+    settings = dataclasses.replace(PLAIN, absent_share=0.5, waveform=WaveformLoss(1.0, 0.0, limit_db=25.0))
+    told = []
+    for on in ("waveforms", "bands"):
+        objective = SupervisedObjective(network, TextSource(), dataclasses.replace(settings, measured_on=on))
+        told.append(numbers(objective(examples, seeded())))
+    assert told[1]["snr_db"] == pytest.approx(told[0]["snr_db"], abs=0.3)
+    assert told[1]["leak_db"] == pytest.approx(told[0]["leak_db"], abs=0.3)
+    assert told[1]["loss"] == pytest.approx(told[0]["loss"], abs=0.3)
+    other = dataclasses.replace(examples, sounds=examples.sounds.roll(1, dims=0))
+    swapped = numbers(objective(other, seeded()))
+    assert abs(swapped["snr_db"] - told[1]["snr_db"]) > 0.5  # whose sounds they are matters
+
+
+def smooth(network: CompactCLAPSep) -> None:
+    """Masks that hardly differ from band to band, so that the bound on the error is tight."""
+    network.patches.weight.mul_(0.02)
+
+
 def test_on_bands_needs_a_network_with_masks_on_bands() -> None:
     with pytest.raises(ValueError, match="measured_on is bands, and CLAPSep has no masks on mel bands"):
         SupervisedObjective(small_clapsep(), TextSource(), dataclasses.replace(PLAIN, measured_on="bands"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +14,16 @@ from made_media import encode
 from model.synthesis import SYNTHESIS_CAPTIONS
 from model.training.clips import Clip, ClipLibrary, content_position
 from model.training.wordings import FURTHER_WORDINGS
-from workflows.training.clip_library import LONGEST_SECONDS, Gathered, digest_of, gather, refuse_shared, split_off
-from workflows.training.clip_list import ClipRules, TrainingDataError
+from workflows.training.clip_library import (
+    LONGEST_SECONDS,
+    MAKERS,
+    Gathered,
+    digest_of,
+    gather,
+    refuse_shared,
+    split_off,
+)
+from workflows.training.clip_list import MADE, ClipRules, TrainingDataError
 
 RATE = 8000
 ALL = ClipRules()
@@ -196,3 +205,27 @@ def test_a_clip_keeps_its_own_caption_where_those_of_its_label_differ(tmp_path: 
     library = gather([str(tmp_path / "t.csv")], ALL, RATE).library
     assert [clip.caption for clip in library.clips] == ["one", "two", ""]
     assert library.wordings == {"x": [], "y": ["three"]}
+
+
+def test_all_that_is_made_has_a_maker() -> None:
+    assert set(MAKERS) == set(MADE)
+
+
+def test_a_missing_program_is_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(TrainingDataError, match="espeak-ng is not installed"):
+        gather([str(tmp_path / "nowhere"), "speech"], ALL, RATE)
+
+
+@pytest.mark.skipif(
+    shutil.which("espeak-ng") is None or shutil.which("fluidsynth") is None,
+    reason="espeak-ng or fluidsynth is not installed: apt-get install espeak-ng fluidsynth fluid-soundfont-gm",
+)
+def test_speech_and_instruments_are_made_with_their_words_and_held_out_labels_are_not() -> None:
+    wanted = {"male_speech", "flute"}
+    labels = {label for kind in ("speech", "instruments") for label in MAKERS[kind].captions}
+    rules = ClipRules(frozenset(labels - wanted))
+    library = gather(["speech", "instruments"], rules, RATE, synthetic_per_label=2).library
+    assert sorted(clip.label for clip in library.clips) == ["flute", "flute", "male_speech", "male_speech"]
+    assert "a man is talking" in library.wordings["male_speech"]
+    assert len({clip.sound.tobytes() for clip in library.clips}) == 4

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from workflows.training.clip_list import TrainingDataError
-from workflows.training.played import INSTRUMENTS, KIT, PLAYED_CAPTIONS, PROGRAM, SOUNDFONT, SOUNDFONTS, play
+from workflows.training.played import INSTRUMENTS, KIT, PLAYED_CAPTIONS, PROGRAM, SOUNDFONT, check_instruments, play
 
 RATE = 16_000
 needs_program = pytest.mark.skipif(
@@ -56,9 +57,20 @@ def test_without_the_program_or_a_soundfont_it_is_said_what_to_install(monkeypat
     monkeypatch.setenv("PATH", "")
     with pytest.raises(TrainingDataError, match=r"fluidsynth is not installed.*apt-get install"):
         drawn("violin")
-    monkeypatch.setattr("workflows.training.played._program", lambda: PROGRAM)
+
+
+def test_a_soundfont_that_is_named_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("workflows.training.played.PROGRAM", "true")  # a program that is everywhere
     monkeypatch.setattr("workflows.training.played.SOUNDFONTS", ("/nowhere.sf2",))
     monkeypatch.delenv(SOUNDFONT, raising=False)
-    with pytest.raises(TrainingDataError, match=f"no soundfont for fluidsynth at /nowhere.sf2.*{SOUNDFONT}"):
-        drawn("violin")
-    assert SOUNDFONTS
+    with pytest.raises(TrainingDataError, match=f"no soundfont for true at /nowhere.sf2.*{SOUNDFONT}"):
+        check_instruments()
+    font = tmp_path / "own.sf2"
+    monkeypatch.setenv(SOUNDFONT, str(font))
+    with pytest.raises(TrainingDataError, match=f"{SOUNDFONT} is '.*own.sf2', and there is no such file"):
+        check_instruments()
+    font.write_bytes(b"RIFF....WAVE")
+    with pytest.raises(TrainingDataError, match=r"own\.sf2 is no soundfont"):
+        check_instruments()
+    font.write_bytes(b"RIFF....sfbk")
+    assert check_instruments()[1] == str(font)
