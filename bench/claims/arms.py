@@ -57,9 +57,10 @@ class Arm:
         return read_recipe(self.recipe, settings)
 
 
-def _dropout(rate: float) -> Arm:
+def _dropout(rate: float, apart: float = 0.0) -> Arm:
     setting = f"queries.manipulations=[{{embedding_dropout: {rate}}}]"
-    return Arm(f"dropout_{rate:g}", "audio_only", (ONLY_POSITIVE, setting), words="none")
+    name = f"dropout_{rate:g}" + ("_apart" if apart else "")
+    return Arm(name, "audio_only", (ONLY_POSITIVE, setting), words="none", apart=apart)
 
 
 def _retrieval(name: str, cache: int, *settings: str) -> Arm:
@@ -67,10 +68,10 @@ def _retrieval(name: str, cache: int, *settings: str) -> Arm:
 
 
 RATES: Final = (0.25, 0.5, 0.75, 0.9)
+APART_RATES: Final = (0.5, 0.75)
 CACHES: Final = (100, 1_000, 10_000)
 LARGEST: Final = CACHES[-1]
 APART: Final = 1.0
-_DROPPED: Final = "queries.manipulations=[{embedding_dropout: 0.5}]"
 _SHIFTED: Final = "queries.manipulations=[{mean_gap_shift: 1.0}]"
 ARMS: Final = (
     # (a), (b): text against audio
@@ -96,7 +97,7 @@ ARMS: Final = (
     Arm("blended", "supervised"),
     # (a) to (c) once more, with towers that have a modality gap like that of large ones
     Arm("vanilla_apart", "audio_only_vanilla", (ONLY_POSITIVE,), words="none", apart=APART),
-    Arm("dropout_apart", "audio_only", (ONLY_POSITIVE, _DROPPED), words="none", apart=APART),
+    *(_dropout(rate, APART) for rate in APART_RATES),
     Arm("shift_apart", "audio_only", (ONLY_POSITIVE, _SHIFTED), apart=APART),
     Arm("retrieval_apart", "retrieval", (ONLY_POSITIVE,), words="none", cache=CACHES[-1], apart=APART),
 )
