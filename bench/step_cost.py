@@ -41,7 +41,9 @@ def main() -> None:
         began = time.perf_counter()
         examples = [tuple(draw(step) for draw in draws) for step in range(DRAWN)]
         drawing = (time.perf_counter() - began) / DRAWN
-        task = task_of(parts_of(recipe, network, towers, draws[0]), lambda step: examples[step % DRAWN], recipe.seed)
+        task = task_of(
+            parts_of(recipe, network, towers, draws[0]), lambda step, drawn=examples: drawn[step % DRAWN], recipe.seed
+        )
         optimizer = torch.optim.AdamW(network.parameters())
         taken = []
         for step in range(asked.steps + 2):
