@@ -147,14 +147,19 @@ class CompactCLAPSep(Separator):
     def encode_spectrum(self, spectrum: Tensor) -> Features:
         """Features of a mono mixture's complex spectrum [B, F, N]; the level of the window does not matter."""
         maps = self.encoder(self._image(spectrum))
+        taps = tuple(stage.taps(tap) for stage, tap in zip(self._stages(), maps, strict=True))
+        return Features(taps, self.activity_of(maps))
+
+    def activity_of(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """What presence is read from, (B, A, N'), of the encoder's maps."""
         levels = self.config.activity_levels
         frames = [
             (image.mean(dim=2) + image.amax(dim=2)).repeat_interleave(2 ** (levels - 1 - level), dim=-1)
             for level, image in enumerate(maps[:levels])
         ]
         rows = torch.cat(frames, dim=1)  # (B, d, N')
-        activity = self.activity_maps(rows.transpose(1, 2)).transpose(1, 2)  # (B, A, N')
-        return Features(tuple(stage.taps(tap) for stage, tap in zip(self._stages(), maps, strict=True)), activity)
+        activity: Tensor = self.activity_maps(rows.transpose(1, 2)).transpose(1, 2)
+        return activity
 
     def activity_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds per frame that a query sounds: Tensor[B, Q, N']."""
@@ -189,16 +194,20 @@ class CompactCLAPSep(Separator):
 
     def mask_logits(self, features: Features, condition: Condition) -> Tensor:
         """Log odds per mel band and frame, Tensor[B, M, N]."""
+        patches = self.patches_of(features, condition)
+        batch, rows, columns, _ = patches.shape
+        image = patches.reshape(batch, rows, columns, 2, 2).permute(0, 1, 3, 2, 4)
+        logits: Tensor = image.reshape(batch, 2 * rows, 2 * columns)
+        return logits
+
+    def patches_of(self, features: Features, condition: Condition) -> Tensor:
+        """What the last stage says of every 2 x 2 bands and frames, Tensor[B, M/2, N/2, 4]."""
         e = self.query(condition.embedding)
         stages = self._stages()
         halves = stages[0](features.maps[0], e, None)
         for under, stage, projected in zip(stages, stages[1:], features.maps[1:], strict=False):
             halves = stage(projected, e, under.read(halves, stage.below.weight, None))
-        patches = stages[-1].read(halves, self.patches.weight, self.patches.bias).float()  # (B, M/2, N/2, 4)
-        batch, rows, columns, _ = patches.shape
-        image = patches.reshape(batch, rows, columns, 2, 2).permute(0, 1, 3, 2, 4)
-        logits: Tensor = image.reshape(batch, 2 * rows, 2 * columns)
-        return logits
+        return stages[-1].read(halves, self.patches.weight, self.patches.bias).float()
 
     def render(self, mask: Mask, spectrum: Tensor, samples: int, sample_rate: int | None = None) -> Tensor:
         return self._renderers.at(sample_rate, spectrum.device).render(mask.bands, spectrum, samples)

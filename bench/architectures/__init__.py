@@ -1,0 +1,1 @@
+"""Networks that might have become the default one, trained alike and held against each other."""
