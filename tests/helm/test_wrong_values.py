@@ -331,7 +331,7 @@ def test_a_training_on_volumes_and_mounted_files_is_taken() -> None:
         "mode": "once",
         "job": {
             **TRAINING,
-            "data": ["synthesis", "/data/clips", "/etc/soundquarry/clips.csv"],
+            "data": ["synthesis", "speech", "instruments", "/data/clips", "/etc/soundquarry/clips.csv"],
             "recipe": "recipe.yaml",
             "held_out": "labels.txt",
             "out": "/data/out",
