@@ -62,6 +62,8 @@ CLAIMS: Final = (
           "2409.13152: it overfits to audio queries", Side("vanilla", "audio"), Side("vanilla")),
     Claim("a", "the same, with a modality gap like that of large towers",
           "2409.09398, 2409.13152", Side("text"), Side("vanilla_apart")),
+    Claim("a", "such a gap makes audio-only training worse by text",
+          "2409.09398, 2409.13152", Side("vanilla"), Side("vanilla_apart")),
     Claim("b", "embedding dropout (rate 0.75) makes audio-only training better by text",
           "2409.13152: as good as captions", Side(RECIPE_RATE), Side("vanilla")),
     Claim("b", "the same, with that gap",
