@@ -115,7 +115,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Put the claims of the papers to the test.")
     parser.add_argument("--data", type=Path, required=True, help="folder with the packs of recordings")
     parser.add_argument("--work", type=Path, required=True, help="where states and scores go")
-    parser.add_argument("--steps", type=int, default=600, help="steps of every arm")
+    parser.add_argument("--steps", type=int, default=500, help="steps of every arm")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--only", nargs="*", help="arms to train now; default: all")
     parser.add_argument("--to", type=Path, default=Path("docs/claims.md"))
