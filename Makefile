@@ -30,7 +30,7 @@ demo: setup  ## a one-minute archive of known sounds: extract its stems, score t
 	$(PY) -m workflows.demo $(ARGS)
 
 test: setup tools  ## the tests, without the slow ones
-	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not kubernetes" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow and not kubernetes" $(ARGS)
 
 test-slow: setup tools  ## all tests, without those on a Kubernetes control plane
 	$(PY) -m pytest -m "not kubernetes" $(ARGS)
