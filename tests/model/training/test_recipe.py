@@ -99,7 +99,8 @@ def test_keys_that_do_not_go_together_are_refused_by_their_paths(wrong: dict[str
 
 def test_silent_sounds_are_asked_for_by_texts_or_siblings() -> None:
     for queries in ({"source": "text"}, {"source": "audio", "exemplar": "sibling"}):
-        Recipe.model_validate({"about": "right", "mixtures": {"fewest_sounds": 1}, "queries": queries})
+        recipe = Recipe.model_validate({"about": "right", "mixtures": {"fewest_sounds": 1}, "queries": queries})
+        assert recipe.mixtures.fewest_sounds == 1
 
 
 def test_a_recipe_stays_as_it_is() -> None:
