@@ -20,3 +20,8 @@ def tool(name: str) -> str:
             pytest.fail(absent)
         pytest.skip(absent)
     return found
+
+
+def needs_program(name: str, packages: str) -> pytest.MarkDecorator:
+    """Skips a test where a program that Debian's `packages` bring is not installed."""
+    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed: apt-get install {packages}")

@@ -27,10 +27,9 @@ from model.compact_clapsep import CompactCLAPSep, CompactCLAPSepConfig
 from model.registry import load_model
 from model.separator import Condition
 from model.training.clips import ClipLibrary
-from model.training.fitting import fitted_of, train_parts
+from model.training.fitting import fit
 from model.training.recipe import Recipe
 from model.training.recipe_file import read_recipe
-from model.training.schemes import draws_of
 from model.training.training_state import StateFile
 from operators.whole_file import write_whole
 from workflows.label_file import held_out_labels
@@ -93,17 +92,9 @@ def trained(
     towers = load_model("mini").clap.eval().requires_grad_(False)
     torch.manual_seed(recipe.seed)
     network = build(replace(CONFIG, embedding=towers.width, **changes)).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    draws = draws_of(recipe, library, network.sample_rate)
-    state = train_parts(
-        recipe,
-        network,
-        towers,
-        draws,
-        lambda step: tuple(draw(step) for draw in draws),
-        StateFile(asked.work / f"{name}_{asked.steps}.pt"),
-        on_log=lambda row: print(name, row, flush=True),
-    )
-    fitted = fitted_of(state).network.eval()
+    store = StateFile(asked.work / f"{name}_{asked.steps}.pt")
+    tell = lambda row: print(name, row, flush=True)  # noqa: E731
+    fitted = fit(recipe, library, towers, store, network=network, on_log=tell).network.eval()
     assert isinstance(fitted, CompactCLAPSep)
     return fitted
 

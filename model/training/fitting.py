@@ -95,12 +95,13 @@ def fit(
     validation: ClipLibrary | None = None,
     on_log: Callable[[Row], None] = print_row,
     device: str = "cpu",
+    network: MaskNetwork | None = None,
 ) -> Fitted:
     """Train a network by `recipe` on `library`, going on from what `store` holds. Clips are at the network's rate.
 
-    Same recipe, library and towers, same weights on a CPU.
+    `network` is the one to train, else the one that the recipe describes. Same arguments, same weights on a CPU.
     """
-    network = build_network(recipe.network, towers, recipe.seed).to(device)
+    network = (network or build_network(recipe.network, towers, recipe.seed)).to(device)
     towers = towers.to(device).eval().requires_grad_(False)
     draws = draws_of(recipe, library, network.sample_rate)
     state = train_parts(

@@ -117,6 +117,17 @@ def test_a_run_is_the_same_twice(tmp_path: Path) -> None:
         assert torch.allclose(value, same.network.state_dict()[name], atol=1e-6), name
 
 
+def test_a_network_that_is_given_is_the_one_that_trains(tmp_path: Path) -> None:
+    recipe = recipe_of(SMALL, "small")
+    other = build_network(recipe.network, small_clap(), seed=9)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    fitted = fit(recipe, tone_library(), small_clap(), StateFile(tmp_path / "run.pt"), network=other, on_log=quiet)
+    moved = max(float((value - before[name]).abs().max()) for name, value in other.state_dict().items())
+    apart = max(float((value - before[name]).abs().max()) for name, value in fitted.network.state_dict().items())
+    assert moved > 0
+    assert 0 < apart < 2 * moved  # the average of its steps, far nearer to it than another seed's
+
+
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     one, other = (small_fit(tmp_path / f"{seed}.pt", recipe_of({**SMALL, "seed": seed}, "small")) for seed in (1, 2))
     assert without_times(one.curve) != without_times(other.curve)

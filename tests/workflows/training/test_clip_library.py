@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from made_media import encode
+from tools import needs_program
 
 from model.synthesis import SYNTHESIS_CAPTIONS
 from model.training.clips import Clip, ClipLibrary, content_position
@@ -23,7 +23,7 @@ from workflows.training.clip_library import (
     refuse_shared,
     split_off,
 )
-from workflows.training.clip_list import MADE, ClipRules, TrainingDataError
+from workflows.training.clip_list import ClipRules, TrainingDataError
 
 RATE = 8000
 ALL = ClipRules()
@@ -207,20 +207,14 @@ def test_a_clip_keeps_its_own_caption_where_those_of_its_label_differ(tmp_path: 
     assert library.wordings == {"x": [], "y": ["three"]}
 
 
-def test_all_that_is_made_has_a_maker() -> None:
-    assert set(MAKERS) == set(MADE)
-
-
 def test_a_missing_program_is_told_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(TrainingDataError, match="espeak-ng is not installed"):
         gather([str(tmp_path / "nowhere"), "speech"], ALL, RATE)
 
 
-@pytest.mark.skipif(
-    shutil.which("espeak-ng") is None or shutil.which("fluidsynth") is None,
-    reason="espeak-ng or fluidsynth is not installed: apt-get install espeak-ng fluidsynth fluid-soundfont-gm",
-)
+@needs_program("espeak-ng", "espeak-ng")
+@needs_program("fluidsynth", "fluidsynth fluid-soundfont-gm")
 def test_speech_and_instruments_are_made_with_their_words_and_held_out_labels_are_not() -> None:
     wanted = {"male_speech", "flute"}
     labels = {label for kind in ("speech", "instruments") for label in MAKERS[kind].captions}
