@@ -9,7 +9,6 @@ without the labels of its held-out list, and judged on the development list. Wha
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,11 +71,8 @@ def main() -> None:
         if path.exists() or (asked.only and name not in asked.only):
             continue
         network = trained(name, build, changes, settings, library, asked)
-        scores = judge(network, ("text",))
-        scores.save(path, arm=name, steps=asked.steps)
-        write_whole(path.with_suffix(".cost"), json.dumps(cost_of(network)).encode())
-        table(asked, seen)
-    table(asked, seen)
+        judge(network, ("text",)).save(path, arm=name, steps=asked.steps)
+    table(asked, seen, towers.width)
 
 
 def trained(
@@ -91,12 +87,18 @@ def trained(
     recipe = recipe_of(settings, asked.steps)
     towers = load_model("mini").clap.eval().requires_grad_(False)
     torch.manual_seed(recipe.seed)
-    network = build(replace(CONFIG, embedding=towers.width, **changes)).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network = made(build, changes, towers.width).train()
     store = StateFile(asked.work / f"{name}_{asked.steps}.pt")
     tell = lambda row: print(name, row, flush=True)  # noqa: E731
     fitted = fit(recipe, library, towers, store, network=network, on_log=tell).network.eval()
     assert isinstance(fitted, CompactCLAPSep)
     return fitted
+
+
+def made(build: Build, changes: dict[str, Any], embedding: int) -> CompactCLAPSep:
+    """A fresh network of an arm."""
+    network = build(replace(CONFIG, embedding=embedding, **changes))
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def recipe_of(settings: tuple[str, ...], steps: int) -> Recipe:
@@ -124,17 +126,17 @@ def cost_of(network: CompactCLAPSep) -> dict[str, float]:
     }
 
 
-def table(asked: argparse.Namespace, seen: np.ndarray) -> None:
-    """Write what is known, one line per network."""
+def table(asked: argparse.Namespace, seen: np.ndarray, embedding: int) -> None:
+    """Write what is known, one line per network; costs are measured now, so they compare."""
     lines = [
         "| network | weights | encode a window | decode a query | seen: SI-SDRi, dB | against the first | unseen |",
         "|---|---|---|---|---|---|---|",
     ]
     first: ArmScores | None = None
-    for name, (about, *_) in ARMS.items():
+    for name, (about, build, changes, _) in ARMS.items():
         path = asked.work / "scores" / f"{name}_{asked.steps}.json"
         if path.exists():
-            scores, cost = ArmScores.load(path), json.loads(path.with_suffix(".cost").read_text())
+            scores, cost = ArmScores.load(path), cost_of(made(build, changes, embedding).eval())
             values = scores.si_sdri_db["text"]
             first = first or scores
             difference: Estimate = difference_of(values, first.si_sdri_db["text"], seen)
