@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 Audio = NDArray[np.float32]
 
@@ -54,31 +53,3 @@ def mix_at_snr(target: Audio, noise: Audio, snr_db: float) -> tuple[Audio, Audio
         scale = np.float32(0.9 / peak)
         return target * scale, noise * scale, mixture * scale
     return target, noise, mixture
-
-
-def vary(clip: Audio, generator: np.random.Generator) -> Audio:
-    """The clip at another speed (+-12 %), through a gentle random tilt and peak of its spectrum, at times of
-    reversed polarity.
-
-    All linear operations, so that a mixture of varied sources has varied sources as its truth.
-    """
-    if generator.random() < 0.5:
-        speed = float(generator.uniform(0.88, 1.13))
-        positions = np.arange(0, len(clip) - 1, speed)
-        clip = np.interp(positions, np.arange(len(clip)), clip).astype(np.float32)
-    if generator.random() < 0.5 and len(clip) > 64:
-        size = fft.next_fast_len(len(clip), real=True)
-        octaves = np.linspace(0.0, 1.0, size // 2 + 1, dtype=np.float32) ** 0.4
-        centre, width = generator.uniform(0.2, 0.9), generator.uniform(0.05, 0.3)
-        bump = np.exp(-np.square((octaves - np.float32(centre)) / np.float32(width)))
-        gain_db = np.float32(generator.uniform(-6, 6)) * (octaves - 0.6) + np.float32(generator.uniform(-6, 6)) * bump
-        spectrum = fft.rfft(clip, size) * 10.0 ** (gain_db / 20.0)
-        clip = fft.irfft(spectrum, size)[: len(clip)].astype(np.float32)
-    return -clip if generator.random() < 0.5 else clip
-
-
-def varied_crop(clip: Audio | NDArray[np.int16], samples: int, generator: np.random.Generator) -> Audio:
-    """`samples` of a variation of `clip` (see `vary`), from a lively place."""
-    surplus = int(samples * 1.14)
-    part = lively_crop(clip, surplus, generator) if len(clip) > surplus else as_audio(clip)
-    return lively_crop(vary(part, generator), samples, generator)

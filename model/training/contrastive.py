@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.clap import Clap
-from model.mixing import Audio, lively_crop, mix_at_snr, varied_crop
+from model.mixing import Audio, lively_crop, mix_at_snr
 from model.training.clips import ClipLibrary
+from model.training.variation import varied_crop
 
 
 class ContrastiveTask:

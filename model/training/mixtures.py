@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.mixing import Audio, at_snr, lively_crop, varied_crop
+from model.mixing import Audio, at_snr, lively_crop
 from model.training.clips import ClipLibrary
 from model.training.examples import Examples
+from model.training.variation import Places, varied_crop
 
 LOUDEST_PEAK: Final = 0.9
 
@@ -49,6 +50,10 @@ class MixtureSettings:
     up to 40)."""
     vary: bool = True
     """Whether clips are heard at other speeds and through gentle equalisers."""
+    room_share: float = 0.0
+    """Share of the clips that are heard in a room, with its reverberation."""
+    narrow_share: float = 0.0
+    """Share of the clips of which the highest frequencies are missing, as over a telephone or a poor codec."""
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.sounds < 2 or self.parts < 1 or self.seconds <= 0:
@@ -60,6 +65,10 @@ class MixtureSettings:
             raise ValueError(f"1 to all of the sounds can be heard: {self.fewest_sounds = }, {self.sounds = }")
         if not 0.0 <= self.label_power <= 1.0:
             raise ValueError(f"label_power lies in [0, 1], got {self.label_power = }")
+        if not (0.0 <= self.room_share <= 1.0 and 0.0 <= self.narrow_share <= 1.0):
+            raise ValueError(f"shares lie in [0, 1], got {self.room_share = }, {self.narrow_share = }")
+        if not self.vary and (self.room_share or self.narrow_share):
+            raise ValueError(f"clips in rooms or over narrow lines are varied: set vary, got {self.vary = }")
         if self.lowest_snr_db > self.highest_snr_db or self.lowest_gain_db > 0.0:
             raise ValueError(
                 f"levels in dB: {self.lowest_snr_db = }, {self.highest_snr_db = }, {self.lowest_gain_db = }"
@@ -88,6 +97,8 @@ class MixtureDraw:
         self.settings, self.sample_rate, self.seed = settings, sample_rate, seed
         self.exemplars = exemplars
         self.samples = round(settings.seconds * sample_rate)
+        placed = settings.room_share > 0.0 or settings.narrow_share > 0.0
+        self.places = Places(sample_rate, settings.room_share, settings.narrow_share) if placed else None
 
     def __call__(self, step: int, worker: int = 0) -> Examples:
         generator = np.random.default_rng([self.seed, step, worker])
@@ -131,7 +142,9 @@ class MixtureDraw:
         return np.stack([lively_crop(clip.sound, self.samples, generator) for clip in clips])
 
     def _crop(self, sound: NDArray[np.int16], generator: np.random.Generator) -> Audio:
-        return (varied_crop if self.settings.vary else lively_crop)(sound, self.samples, generator)
+        if not self.settings.vary:
+            return lively_crop(sound, self.samples, generator)
+        return varied_crop(sound, self.samples, generator, self.places)
 
     def _sum(self, parts: list[Audio], generator: np.random.Generator) -> Audio:
         summed: Audio = np.sum(self._mixed(parts, generator), axis=0, dtype=np.float32)
