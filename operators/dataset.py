@@ -72,6 +72,14 @@ def read_own_signature(out_uri: str) -> dict[str, Any] | None:
     return signature
 
 
+def expect_signature(out_uri: str) -> dict[str, Any]:
+    """`read_own_signature` of a dataset that must be there. Raises FileNotFoundError where none lies."""
+    signature = read_own_signature(out_uri)
+    if signature is None:
+        raise FileNotFoundError(f"there is no dataset at {out_uri}: no {SIGNATURE_FILE} lies there; check the path")
+    return signature
+
+
 def create_or_check_signature(out_uri: str, signature: Mapping[str, Any]) -> None:
     """Writes `OUT/dataset.json`, or checks that the one there says the same.
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from model.checkpoint import Model
 from model.conditions import Query, positive_embeddings
 from model.registry import load_model, model_names
-from operators.dataset import read_own_signature
+from operators.dataset import expect_signature
 from operators.query_conditions import ExemplarError, read_exemplar
 from operators.search import WORDING_SHARE, Hit, Search, SearchError, Sought, Vectors, searchable_rows
 from workflows.reports.html import short_name
@@ -65,9 +65,7 @@ def model_of(out_uri: str, name_or_path: str | None = None) -> Model:
     Raises FileNotFoundError where no dataset lies, SearchError for a model with another signature, SignatureError for a
     dataset of another version of soundquarry.
     """
-    made_by = str((read_own_signature(out_uri) or {}).get("model", ""))
-    if not made_by:
-        raise FileNotFoundError(f"there is no dataset at {out_uri}; check the path")
+    made_by = str(expect_signature(out_uri).get("model", ""))
     name = made_by.rpartition("-")[0]
     if name_or_path is None and name not in model_names():
         raise SearchError(f"{out_uri} was made by {made_by}, a model without a name here: give its file with --model")

@@ -30,6 +30,7 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
     began = time.monotonic()
     check_cluster(job.address)
     check_makers([*job.data, *job.validation])
+    files = named_files(job.recipe)
     towers = load_model(job.recipe.towers).clap
     network = build_network(job.recipe.network, towers, job.recipe.seed)
     sample_rate = network.sample_rate
@@ -43,7 +44,7 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
         digests = {
             "clips": digest_of(training),
             "clips to validate on": digest_of(validation),
-            **named_files(job.recipe),
+            **files,
         }
         check_clips(job, digests)
         found = {

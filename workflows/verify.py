@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from operators.dataset import expect_signature
 from operators.findings import VerifyResult
 from operators.verification import verify_dataset
-from operators.whole_file import place
 
 ROWS_SHOWN = 100
 
@@ -45,8 +45,7 @@ def print_result(result: VerifyResult, console: Console | None = None) -> None:
 
 def run_verify(out_uri: str, *, decode: bool = False, as_json: bool = False) -> int:
     """Verifies, prints, and returns the exit code: 0 clean, 1 with findings. FileNotFoundError where nothing lies."""
-    if not place(out_uri).exists():
-        raise FileNotFoundError(f"there is no dataset at {out_uri}; check the path")
+    expect_signature(out_uri)
     result = verify(out_uri, decode=decode)
     if as_json:
         print(json.dumps(result.as_dict()))

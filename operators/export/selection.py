@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from operators.dataset import SIGNATURE_FILE, read_own_signature
+from operators.dataset import expect_signature
 from operators.export.missing import Missing, TrackKey, missing_of
 from operators.footers import read_records
 from operators.standing import WITH_STEMS, Ledger
@@ -126,12 +126,10 @@ class _Committed:
 def kind_of(out_uri: str) -> str:
     """What lies at `out_uri`: "extract" (a dataset of stems) or "mine" (a library of events).
 
-    Raises ExportError, or SignatureError for a dataset of another version of soundquarry.
+    Raises ExportError, FileNotFoundError where no dataset lies, or SignatureError for one of another version of
+    soundquarry.
     """
-    signature = read_own_signature(out_uri)
-    if signature is None:
-        raise ExportError(f"there is no dataset at {out_uri}: no {SIGNATURE_FILE} lies there; check the path")
-    kind = str(signature.get("kind"))
+    kind = str(expect_signature(out_uri).get("kind"))
     if kind not in KINDS:
         raise ExportError(f"{out_uri} is of kind {kind!r}, and what is exported is one of {', '.join(KINDS)}")
     return kind

@@ -58,6 +58,8 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["search", "o"], 2, "nothing to search for"),
         (["search", "o", "a dog", "--top", "0"], 2, "--top is 0"),
         (["search", "o", "a dog"], 1, "no dataset at o"),
+        (["verify", "."], 1, "no dataset at .: no dataset.json lies there"),
+        (["report", "o"], 1, "no dataset at"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
         (["evaluate", "no.csv", "--root", ".", "--device", "tpu"], 2, "--device is 'tpu'"),
     ],

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fabricated_dataset import Member, commit_unit
+from fabricated_dataset import Member, commit_unit, sign
 from rich.console import Console
 
 from operators.dataset import rebuild_coverage, rebuild_sources
@@ -15,6 +15,7 @@ from workflows.verify import print_result, run_verify, verify
 @pytest.fixture
 def out(tmp_path: Path) -> str:
     folder = str(tmp_path)
+    sign(folder, kind="extract")
     commit_unit(folder, "aa01", [Member("/odd [red]name[/red].wav")])
     rebuild_sources(folder)
     rebuild_coverage(folder)
@@ -39,6 +40,7 @@ def test_findings_end_with_1_and_are_one_json_object(out: str, capsys: pytest.Ca
     assert "not clean" in text.getvalue()
 
 
-def test_a_mistyped_path_is_not_a_clean_dataset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["otu", ""])
+def test_a_mistyped_path_or_a_folder_of_other_things_is_not_a_clean_dataset(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileNotFoundError, match="no dataset at"):
-        run_verify(str(tmp_path / "otu"))
+        run_verify(str(tmp_path / name))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from operators.catalog import RESIDUAL_ID
-from operators.dataset import read_ledger, read_signature, sources_table, totals, write_coverage
+from operators.dataset import expect_signature, read_ledger, sources_table, totals, write_coverage
 from operators.excerpt import MixtureReader, ReadMixture
 from operators.whole_file import place, write_whole
 from workflows.reports.examples import StemIndex, examples, index_stems
@@ -110,7 +110,7 @@ def _heard(lines: list[Timeline]) -> set[str]:
 
 
 def _settings(out_uri: str) -> dict[str, Any]:
-    signature = read_signature(out_uri) or {}
+    signature = expect_signature(out_uri)
     flat: dict[str, Any] = {}
     for key, value in signature.items():
         inner = value.items() if isinstance(value, dict) else [("", value)]
@@ -121,9 +121,11 @@ def _settings(out_uri: str) -> dict[str, Any]:
 def report(out_uri: str, *, read_mixture: ReadMixture | None = None, max_page_bytes: int = MAX_PAGE_BYTES) -> str:
     """Writes `OUT/report.html` and returns where it lies.
 
-    `read_mixture` decodes a stretch of a source again (default: as the pipeline does).
+    `read_mixture` decodes a stretch of a source again (default: as the pipeline does). Raises FileNotFoundError where
+    no dataset lies.
     """
     out_uri = place(out_uri).uri.rstrip("/")
+    settings = _settings(out_uri)
     unreadable: list[str] = []
     ledger = read_ledger(out_uri, lambda uri, _: unreadable.append(uri))
     sources = sources_table(out_uri, ledger)
@@ -154,7 +156,7 @@ def report(out_uri: str, *, read_mixture: ReadMixture | None = None, max_page_by
         failures=failed.filter(pc.invert(is_over)).to_pylist(),
         failures_over=pc.sum(is_over).as_py() or 0,
         sources_gone=len(pc.unique(sources.filter(pc.is_valid(sources["deleted_at"]))["source_uri"])),
-        settings=_settings(out_uri),
+        settings=settings,
         unreadable_files=unreadable,
     )
     room = max_page_bytes - len(page(data).encode("utf-8", "replace"))

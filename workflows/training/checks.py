@@ -44,9 +44,13 @@ def check_network(recipe: Recipe, network: MaskNetwork, towers: Towers, draw: Mi
 
 
 def named_files(recipe: Recipe) -> dict[str, str]:
-    """Digests of the files that a recipe names."""
+    """Digests of the files that a recipe names. Raises RecipeError for one that is not there."""
     named = {
         "network.encoder": None if recipe.network.encoder == TOWERS else recipe.network.encoder,
         "queries.retrieval.cache": recipe.queries.retrieval.cache,
     }
-    return {name: sha256_of(Path(file)) for name, file in named.items() if file is not None}
+    files = {name: Path(file) for name, file in named.items() if file is not None}
+    for name, file in files.items():
+        if not file.is_file():
+            raise RecipeError(f"{name} is {str(file)!r}, and there is no such file in {Path.cwd()}; check the path")
+    return {name: sha256_of(file) for name, file in files.items()}

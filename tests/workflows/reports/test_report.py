@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated_dataset import Member, commit_unit, tone
+from fabricated_dataset import Member, commit_unit, sign, tone
 
-from operators.dataset import create_or_check_signature
 from operators.failure import SourceFailure
 from operators.whereabouts import Whereabouts, write_listing
 from workflows.reports.report import report
@@ -73,7 +72,7 @@ def chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = str(tmp_path_factory.mktemp("reports") / "tape archive")
-    create_or_check_signature(folder, {"model": {"name": "mini"}, "threshold": 0.5})
+    sign(folder, kind="extract")
     long = Member("/archive/long.mp4", seconds=180.0, channels=2, present=("dog",))
     second = Member("/archive/long.mp4", seconds=180.0, track=1, present=("rain",))
     short = [Member(f"tar://clip{k}.wav::/archive/clips.tar", seconds=9.0) for k in range(4)]
@@ -89,7 +88,14 @@ def page(out: str) -> Page:
     return Page(report(out, read_mixture=mixture))
 
 
+def test_where_no_dataset_lies_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no dataset at .*nowhere: no dataset\.json lies there"):
+        report(str(tmp_path / "nowhere"))
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_an_empty_dataset_has_a_page(tmp_path: Path) -> None:
+    sign(str(tmp_path / "nothing"))
     page = Page(report(str(tmp_path / "nothing")))
     assert "There is no stem to listen to." in page.text
     assert "No source has been read yet." in page.text
@@ -155,6 +161,7 @@ def test_many_sources_and_many_hours_stay_readable(tmp_path: Path) -> None:
     many = [Member(f"/tapes/{k:03}.wav", seconds=90.0, present=()) for k in range(40)]
     many += [Member(f"/tapes/short {k:03}.wav", seconds=5.0, present=()) for k in range(100)]
     commit_unit(str(tmp_path), "bb00", many, queries=("query0",))
+    sign(str(tmp_path))
     path = report(str(tmp_path))
     page = Page(path)
     assert "Not drawn: 57 more tracks, with the least found." in page.text
@@ -210,6 +217,7 @@ def test_failures_of_what_is_gone_or_was_replaced_are_only_counted(tmp_path: Pat
     out = str(tmp_path / "out")
     broken = {"status": "unreadable", "error_class": "empty_file", "message": "0 bytes"}
     members = [Member("/gone.wav", **broken), Member("/mended.wav", **broken), Member("/left.wav", **broken)]
+    sign(out)
     commit_unit(out, "aa01", members, run_id="run-1")
     commit_unit(out, "bb02", [Member("/mended.wav", version="v2")], run_id="run-2")
     write_listing(out, "run-2", {"/gone.wav": Whereabouts("run-2", "v1", datetime(2026, 3, 1, tzinfo=UTC))})

@@ -77,9 +77,14 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(
     ("arguments", "code", "said"),
     [
         (["--data", "nowhere"], 2, "no data at nowhere: give a folder, a table"),
-        (["--data", "synthesis", "--held-out", "none.txt"], 1, "none.txt"),
+        (["--data", "synthesis", "--held-out", "none.txt"], 2, "none.txt cannot be read (No such file"),
         (["--data", "synthesis", "--set", "network.config.widhts=[4]"], 2, "network.config of compact_clapsep: widhts"),
-        (["--data", "synthesis", "--set", "network.encoder=none"], 1, "none"),
+        (["--data", "synthesis", "--set", "network.encoder=none"], 2, "network.encoder is 'none'"),
+        (
+            [*UNWORDED, "plain", "--set", "queries.retrieval.cache=gone"],
+            2,
+            "queries.retrieval.cache is 'gone'",
+        ),
         (["--data", "plain"], 2, "supervised_debug asks for clips by their captions, and 2 of 2 clips have none"),
         (
             [*UNWORDED, "plain", "--set", "mixtures.sounds=9", "--validation", "other"],
