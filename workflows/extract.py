@@ -19,7 +19,7 @@ from model.checkpoint import Model
 from model.registry import load_model
 from model.window_grid import WindowGrid
 from operators.catalog import Catalog, load_catalog
-from operators.dataset import create_or_check_signature, remove_superseded
+from operators.dataset import SignatureError, create_or_check_signature, remove_superseded
 from operators.derived import rebuild_derived
 from operators.media.ffmpeg_process import require_programs
 from operators.query_conditions import CatalogConditions, understand
@@ -27,12 +27,13 @@ from operators.schema import SCHEMA_VERSION
 from operators.settings import ExtractSettings
 from operators.sources import list_sources
 from operators.ucs import check_categories
-from operators.whole_file import sweep_temporary
+from operators.whole_file import place, sweep_temporary
 from workflows.cluster import Placement, check_cluster, check_model, check_output, placement, ray_cluster
 from workflows.gpu_meter import GpuMeter
 from workflows.planning import plan_run
 from workflows.progress import Progress, Tally
 from workflows.run_log import RunLog, new_run_id
+from workflows.training.job import RUN_FILE
 
 STALE_SECONDS = 3600.0
 
@@ -92,6 +93,8 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     listed = list_sources(job.sources)
     facts = model_facts(model, job.settings)
     del model  # a gigabyte or more, which the workers want
+    if (place(job.out) / RUN_FILE).exists():
+        raise SignatureError(f"{job.out} holds a training ({RUN_FILE}); give another --out")
     create_or_check_signature(job.out, signature(catalog, facts, job))
     sweep_temporary(job.out, STALE_SECONDS)
 

@@ -12,16 +12,20 @@ import time
 from model.checkpoint import check_savable
 from model.registry import load_model
 from model.training.clips import ClipLibrary
+from model.training.mixtures import MixtureDraw
 from model.training.networks import build_network
 from model.training.schemes import draws_of
+from model.training.training_state import State
+from operators.whole_file import place
 from workflows.cluster import check_cluster
 from workflows.training.checks import check_network, check_words, named_files
 from workflows.training.clip_library import Gathered, check_makers, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
-from workflows.training.curves import write_curves
+from workflows.training.curves import read_curve, steps_of, write_curves
 from workflows.training.exported import export_model, gate_of
-from workflows.training.job import TrainJob, check_clips, claim_out, write_run
-from workflows.training.ray_run import train_on_ray
+from workflows.training.job import MODEL_FILE, TrainJob, check_clips, claim_out, write_run
+from workflows.training.ownership import take
+from workflows.training.ray_run import states_of, train_on_ray
 from workflows.training.training_progress import TrainingProgress, TrainSummary
 
 
@@ -33,19 +37,14 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
     files = named_files(job.recipe)
     towers = load_model(job.recipe.towers).clap
     network = build_network(job.recipe.network, towers, job.recipe.seed)
-    sample_rate = network.sample_rate
     check_savable(network, towers, gate_of(job.recipe, network))
     claim_out(job)
     progress.start("reading clips ...")
     try:
-        gathered, training, validation = _libraries(job, sample_rate)
-        draws = draws_of(job.recipe, training, sample_rate)
+        gathered, training, validation = _libraries(job, network.sample_rate)
+        draws = draws_of(job.recipe, training, network.sample_rate)
         check_network(job.recipe, network, towers, draws[0])
-        digests = {
-            "clips": digest_of(training),
-            "clips to validate on": digest_of(validation),
-            **files,
-        }
+        digests = {"clips": digest_of(training), "clips to validate on": digest_of(validation), **files}
         check_clips(job, digests)
         found = {
             "digests": digests,
@@ -56,21 +55,39 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
             "unreadable": gathered.unreadable,
         }
         write_run(job, found)
-        state = train_on_ray(job, draws, validation, progress)
+        curve = read_curve(job.out)
+        done_before = (place(job.out) / MODEL_FILE).exists() and steps_of(curve) == job.recipe.schedule.steps
+        if not done_before:
+            state = _trained(job, draws, validation, progress)
     finally:
         progress.stop()
-    write_curves(state["curve"], job.out)
-    model = export_model(job.recipe, state, job.out, {"data": list(job.data), **found})
+    if not done_before:
+        curve = state["curve"]
+        write_curves(curve, job.out)
+        export_model(job.recipe, state, job.out, {"data": list(job.data), **found})
     return TrainSummary(
-        model=model,
-        steps=state["step"],
-        score=state["best_score"],
+        model=(place(job.out) / MODEL_FILE).uri,
+        steps=steps_of(curve),
+        score=max((row["validation_score"] for row in curve if "validation_score" in row), default=None),
         clips=len(training.clips),
         labels=len(training.labels),
         left_out=gathered.left_out,
         unreadable=gathered.unreadable,
         seconds=time.monotonic() - began,
+        done_before=done_before,
     )
+
+
+def _trained(
+    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
+) -> State:
+    """The last state. A run that kept none leaves OUT free for another."""
+    try:
+        return train_on_ray(job, take(job.out), draws, validation, progress)
+    except BaseException:
+        if not states_of(job.out):
+            write_run(job, {})
+        raise
 
 
 def _libraries(job: TrainJob, sample_rate: int) -> tuple[Gathered, ClipLibrary, ClipLibrary]:

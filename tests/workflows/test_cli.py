@@ -58,6 +58,7 @@ def test_help_names_every_command_and_answers_at_once() -> None:
         (["search", "o"], 2, "nothing to search for"),
         (["search", "o", "a dog", "--top", "0"], 2, "--top is 0"),
         (["search", "o", "a dog"], 1, "no dataset at o"),
+        (["extract", "t.wav", "--catalog", "animals", "--out", "training"], 2, "training holds a training (run.json)"),
         (["verify", "."], 1, "no dataset at .: no dataset.json lies there"),
         (["report", "o"], 1, "no dataset at"),
         (["evaluate", "no.csv", "--root", "."], 2, "no.csv"),
@@ -68,6 +69,9 @@ def test_wrong_use_is_a_sentence_that_names_the_value(
     arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "run.json").write_text("{}")
+    (tmp_path / "t.wav").write_bytes(b"RIFF")
     (tmp_path / "m.csv").write_text("uri,start\nx.wav,soon\n")
     done = command_here(*arguments)
     assert done.exit_code == code, done.stderr

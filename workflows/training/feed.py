@@ -1,30 +1,29 @@
-"""Examples for one training worker, mixed on other cores by Ray Data while the network trains.
+"""Examples for one training worker, mixed on other cores while the network trains.
 
-    numbers of steps -> mixing actors -> rows of arrays, in the order of the steps -> the worker
+    numbers of steps -> mixing actors, each with steps of its own -> arrays, in the order of the steps -> the worker
 
-Every row is made from the seeds of its step and worker alone, so a run that goes on at step N sees what it would have
-seen.
+Every step is made from its seeds and its worker alone, so a run that goes on at step N sees what it would have seen.
+
+Plain actors, not Ray Data: its executor runs in the process that consumes, and polls without a pause while its output
+waits there; the network, which needs the interpreter as well, then trained at a third of its speed.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from model.training.examples import Examples
 from model.training.mixtures import MixtureDraw
 
 MIXER_CPUS: Final = 0.5
-STEPS_AT_ONCE: Final = 8
-"""Steps that a mixing actor is told to make; what is ready of them is passed on meanwhile."""
-AHEAD: Final = 2
-"""So many tellings wait at a mixing actor, or in the worker's own store."""
+AHEAD: Final = 4
+"""So many steps of every mixing actor are asked for before they are needed."""
 
 
 class Mix:
@@ -37,10 +36,9 @@ class Mix:
         self.draws: Sequence[MixtureDraw] = ray.get(draws[0])
         self.worker = worker
 
-    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        for first, end in zip(batch["first"], batch["end"], strict=True):
-            for step in range(int(first), int(end)):
-                yield packed([draw(step, self.worker) for draw in self.draws])
+    def mixed(self, step: int) -> list[dict[str, Any]]:
+        """The examples of a step, packed."""
+        return packed([draw(step, self.worker) for draw in self.draws])
 
 
 class Feed:
@@ -48,83 +46,63 @@ class Feed:
 
     def __init__(self, draws: Any, *, first: int, steps: int, worker: int, mixers: int, device: torch.device) -> None:
         self.waited_seconds = 0.0
-        self._device, self._next = device, first
-        self._rows = _rows(draws, first, steps, worker, mixers)
+        self._device, self._next, self._asked, self._steps = device, first, first, steps
+        self._coming: deque[Any] = deque()
+        self._mixers = _mixers(draws, worker, mixers) if first < steps else []
+        self._ask()
 
     def __call__(self, step: int) -> tuple[Examples, ...]:
+        import ray
+
         if step != self._next:
             raise ValueError(f"steps come in their order, the next is {self._next}, got {step}")
         began = time.monotonic()
-        row = next(self._rows)
+        parts = ray.get(self._coming.popleft())
         self.waited_seconds += time.monotonic() - began
         self._next += 1
-        return tuple(examples.to(self._device) for examples in unpacked(row))
+        self._ask()
+        return tuple(examples.to(self._device) for examples in unpacked(parts))
+
+    def _ask(self) -> None:
+        """For the steps that come next."""
+        while self._asked < min(self._steps, self._next + AHEAD * len(self._mixers)):
+            mixer = self._mixers[self._asked % len(self._mixers)]
+            self._coming.append(mixer.mixed.remote(self._asked))
+            self._asked += 1
 
 
-def _rows(draws: Any, first: int, steps: int, worker: int, mixers: int) -> Iterator[dict[str, Any]]:
+def _mixers(draws: Any, worker: int, count: int) -> list[Any]:
+    """Mixing actors; one that is lost is made anew, and so is what it was asked for."""
     import ray
-    from ray.data import ActorPoolStrategy, DataContext
 
-    if steps <= first:
-        return
-    context = DataContext.get_current()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    # Not `range`: it runs tasks that book a whole core, which the worker and its mixing actor may not leave.
-    told = [
-        pa.table({"first": [at], "end": [min(at + STEPS_AT_ONCE, steps)]}) for at in range(first, steps, STEPS_AT_ONCE)
+    mixing = ray.remote(Mix).options(num_cpus=MIXER_CPUS, max_restarts=-1, max_task_retries=-1)
+    return [mixing.remote([draws], worker) for _ in range(count)]
+
+
+def packed(parts: Sequence[Examples]) -> list[dict[str, Any]]:
+    """Examples as arrays, which Ray carries without copying, and words."""
+    return [
+        {
+            "sounds": examples.sounds.numpy(),
+            "captions": examples.captions,
+            "phrases": examples.phrases,
+            "sample_rate": examples.sample_rate,
+            "exemplars": None if examples.exemplars is None else examples.exemplars.numpy(),
+        }
+        for examples in parts
     ]
-    mixed = ray.data.from_blocks(told).map_batches(
-        Mix,
-        batch_size=1,
-        compute=ActorPoolStrategy(size=mixers, max_tasks_in_flight_per_actor=AHEAD),
-        num_cpus=MIXER_CPUS,
-        fn_constructor_args=([draws], worker),
-    )
-    for batch in mixed.iter_batches(batch_size=1, batch_format="numpy", prefetch_batches=AHEAD):
-        yield {name: values[0] for name, values in batch.items()}
 
 
-def packed(parts: Sequence[Examples]) -> dict[str, Any]:
-    """One row of a step: arrays, and the words as they are."""
-    row: dict[str, Any] = {}
-    for number, examples in enumerate(parts):
-        row[f"sounds{number}"] = examples.sounds.numpy()[None]
-        row[f"captions{number}"] = _column(examples.captions)
-        row[f"phrases{number}"] = _column(examples.phrases)
-        row[f"rate{number}"] = np.array([examples.sample_rate])
-        if examples.exemplars is not None:
-            row[f"exemplars{number}"] = examples.exemplars.numpy()[None]
-    return row
-
-
-def unpacked(row: dict[str, Any]) -> list[Examples]:
-    """What `packed` put together. The mixture is the sum of its sounds, as it was."""
-    parts = []
-    for number in range(sum(name.startswith("sounds") for name in row)):
-        sounds, exemplars = np.array(row[f"sounds{number}"]), row.get(f"exemplars{number}")
-        parts.append(
-            Examples(
-                mixture=torch.from_numpy(sounds.sum(axis=1)),
-                sounds=torch.from_numpy(sounds),
-                captions=_words(row[f"captions{number}"]),
-                phrases=_words(row[f"phrases{number}"]),
-                sample_rate=int(row[f"rate{number}"]),
-                exemplars=None if exemplars is None else torch.from_numpy(np.array(exemplars)),
-            )
+def unpacked(parts: Sequence[dict[str, Any]]) -> list[Examples]:
+    """What `packed` made plain, and may be written to. The mixture is the sum of its sounds, as it was."""
+    return [
+        Examples(
+            mixture=torch.from_numpy(part["sounds"].sum(axis=1)),
+            sounds=torch.from_numpy(np.array(part["sounds"])),
+            captions=part["captions"],
+            phrases=part["phrases"],
+            sample_rate=part["sample_rate"],
+            exemplars=None if part["exemplars"] is None else torch.from_numpy(np.array(part["exemplars"])),
         )
-    return parts
-
-
-def _column(words: Any) -> Any:
-    """A column of one value: nested texts, as JSON."""
-    return np.array([json.dumps(words)])
-
-
-def _words(text: Any) -> Any:
-    return _tuples(json.loads(str(text)))
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+        for part in parts
+    ]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from model.registry import model_signature
 from model.training.recipe import Recipe
+from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import Place, place, write_whole
 
 RUN_FILE: Final = "run.json"
@@ -66,6 +67,8 @@ def claim_out(job: TrainJob) -> None:
     Raises TrainingRunError that names what differs.
     """
     file = place(job.out) / RUN_FILE
+    if (place(job.out) / SIGNATURE_FILE).exists():
+        raise TrainingRunError(f"{job.out} holds a dataset of sounds ({SIGNATURE_FILE}); give another --out")
     if file.exists():
         held = _held(file)
         if BEGUN in held:

@@ -14,10 +14,10 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from model.training.clips import ClipLibrary
 from model.training.mixtures import MixtureDraw
 from model.training.training_state import State, read_state
-from operators.whole_file import place
+from operators.whole_file import Place, place
 from workflows.cluster import ray_cluster
 from workflows.training.curves import write_curves
-from workflows.training.job import TrainingFailedError, TrainJob
+from workflows.training.job import TrainingFailedError, TrainingRunError, TrainJob
 from workflows.training.placement import training_placement
 from workflows.training.scoreboard import remote_scoreboard
 from workflows.training.training_progress import TrainingProgress
@@ -32,9 +32,9 @@ LOST_WORKERS: Final = 3
 
 
 def train_on_ray(
-    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
+    job: TrainJob, owner: str, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
 ) -> State:
-    """The state at the end of the run."""
+    """The state at the end of the run of `owner`, who holds OUT."""
     with ray_cluster(job.address):
         import ray
         from ray import train as ray_train
@@ -49,6 +49,8 @@ def train_on_ray(
             scoreboard=scoreboard,
             mixers=where.mixers,
             threads=where.threads,
+            out=job.out,
+            owner=owner,
         )
         out = place(job.out)
         folder, _, name = out.path.rstrip("/").rpartition("/")
@@ -68,7 +70,17 @@ def train_on_ray(
         with _drawn(scoreboard, progress, job.out):
             result = _fitted(trainer)
         with result.checkpoint.as_directory() as directory:
-            return read_state(Path(directory) / STATE_FILE)
+            state = read_state(Path(directory) / STATE_FILE)
+    for older in states_of(job.out)[:-KEPT_STATES]:  # what a killed run had begun to write
+        older.fs.rm(older.path, recursive=True)
+    return state
+
+
+def states_of(out: str) -> list[Place]:
+    """Where states lie in OUT, the oldest first."""
+    root = place(out)
+    names = (entry.rstrip("/").rpartition("/")[2] for entry in root.fs.ls(root.path, detail=False))
+    return [root / name for name in sorted(names) if name.startswith("checkpoint_2")]
 
 
 def _fitted(trainer: Any) -> Any:
@@ -81,6 +93,8 @@ def _fitted(trainer: Any) -> Any:
         failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
         first = next(iter(failures.values()))
         cause = getattr(first, "cause", None) or first
+        if isinstance(cause, TrainingRunError):
+            raise cause from error
         raise TrainingFailedError(
             f"the training failed {LOST_WORKERS + 1} times ({type(cause).__name__}: {cause}); when that is mended, the "
             "same command goes on from the last state"

@@ -31,6 +31,8 @@ class TrainSummary:
     left_out: dict[str, int]
     unreadable: list[tuple[str, str]]
     seconds: float
+    done_before: bool = False
+    """All of its steps were there already."""
 
 
 class TrainingProgress:
@@ -77,9 +79,11 @@ def print_summary(summary: TrainSummary, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"event": "done", **asdict(summary)}))
         return
-    print(
-        f"{summary.steps:,} steps on {summary.clips:,} clips of {summary.labels:,} labels in {clock(summary.seconds)}"
-    )
+    trained = f"{summary.steps:,} steps on {summary.clips:,} clips of {summary.labels:,} labels"
+    if summary.done_before:
+        print(f"{trained} were done before; --set schedule.steps=N with a larger N goes on")
+    else:
+        print(f"{trained} in {clock(summary.seconds)}")
     for why, count in summary.left_out.items():
         print(f"left out for their {why}: {count:,} clips")
     for uri, message in summary.unreadable[:MOST_NAMED]:

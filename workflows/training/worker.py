@@ -20,6 +20,7 @@ from model.training.peers import Alone, Peers, ProcessGroup
 from model.training.recipe import Recipe
 from model.training.training_state import Row, State, StateFile, read_state
 from workflows.training.feed import Feed
+from workflows.training.ownership import expect_owner
 
 STATE_FILE: Final = "state.pt"
 
@@ -34,13 +35,16 @@ class WorkerOrders:
     scoreboard: Any
     mixers: int
     threads: int
+    out: str
+    owner: str
+    """Token of the run that may write to `out`."""
 
 
 class TrainStore:
-    """States through Ray Train: every worker reports, the first one with a file."""
+    """States through Ray Train: every worker reports, the first one with a file, if OUT is still the run's."""
 
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
+    def __init__(self, rank: int, out: str, owner: str) -> None:
+        self.rank, self.out, self.owner = rank, out, owner
 
     def load(self) -> State | None:
         """The last state that was kept."""
@@ -53,13 +57,15 @@ class TrainStore:
             return read_state(Path(folder) / STATE_FILE)
 
     def save(self, state: State) -> None:
-        """Keep a state. Returns when the first worker's file is where it belongs."""
+        """Keep a state. Returns when the first worker's file is where it belongs. Raises TrainingRunError where OUT
+        belongs to another run by now."""
         from ray import train
 
         metrics = {"step": state["step"]}
         if self.rank:
             train.report(metrics)
             return
+        expect_owner(self.out, self.owner)
         with tempfile.TemporaryDirectory() as folder:
             StateFile(Path(folder) / STATE_FILE).save(state)
             train.report(metrics, checkpoint=train.Checkpoint.from_directory(folder))
@@ -78,7 +84,8 @@ def train_worker(orders: WorkerOrders) -> None:
     model = load_model(recipe.towers)
     towers = model.clap.to(device).eval().requires_grad_(False)
     network = build_network(recipe.network, towers, recipe.seed).to(device)
-    draws, store = ray.get(orders.draws), TrainStore(peers.rank)
+    expect_owner(orders.out, orders.owner)
+    draws, store = ray.get(orders.draws), TrainStore(peers.rank, orders.out, orders.owner)
     before = store.load()
     first, curve = (0, []) if before is None else (int(before["step"]), before["curve"])
     feed = Feed(

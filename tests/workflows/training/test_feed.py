@@ -13,7 +13,7 @@ from tone_library import tone_library
 from model.training.clips import ClipLibrary
 from model.training.examples import Examples
 from model.training.mixtures import MixtureDraw, MixtureSettings
-from workflows.training.feed import STEPS_AT_ONCE, Feed, packed, unpacked
+from workflows.training.feed import AHEAD, Feed, packed, unpacked
 
 
 def draws(*, captioned: bool = True) -> tuple[MixtureDraw, ...]:
@@ -34,26 +34,22 @@ def expect_equal(one: Examples, other: Examples) -> None:
 @pytest.mark.parametrize("captioned", [True, False])
 def test_what_is_packed_is_unpacked_to_the_bit(captioned: bool) -> None:
     parts = [draw(4) for draw in draws(captioned=captioned)]
-    row = {name: values[0] for name, values in packed(parts).items()}
-    for part, again in zip(parts, unpacked(row), strict=True):
+    for part, again in zip(parts, unpacked(packed(parts)), strict=True):
         expect_equal(part, again)
 
 
 def test_exemplars_travel_along() -> None:
     given = draws()[0](4)
     given = replace(given, exemplars=given.sounds.flip(0))
-    row = {name: values[0] for name, values in packed([given]).items()}
-    (again,) = unpacked(row)
+    (again,) = unpacked(packed([given]))
     expect_equal(given, again)
     assert torch.equal(again.exemplars, given.exemplars)
 
 
 def test_what_is_unpacked_may_be_written_to() -> None:
-    row = {name: values[0] for name, values in packed([draws()[0](0)]).items()}
-    for values in row.values():
-        if hasattr(values, "setflags"):
-            values.setflags(write=False)  # as they come out of the object store
-    (examples,) = unpacked(row)
+    parts = packed([draws()[0](0)])
+    parts[0]["sounds"].setflags(write=False)  # as they come out of the object store
+    (examples,) = unpacked(parts)
     examples.sounds.zero_()
     assert not examples.sounds.any()
 
@@ -81,9 +77,21 @@ def reference() -> Iterator[object]:
 def test_over_ray_a_worker_sees_its_own_steps_in_their_order(
     reference: object, first: int, worker: int, mixers: int
 ) -> None:
-    steps = first + STEPS_AT_ONCE + 3
+    steps = first + 2 * AHEAD + 3
     feed = Feed(reference, first=first, steps=steps, worker=worker, mixers=mixers, device=torch.device("cpu"))
     for step in range(first, steps):
         for own, fed in zip(draws(), feed(step), strict=True):
             expect_equal(own(step, worker), fed)
     assert feed.waited_seconds > 0.0
+
+
+@pytest.mark.slow
+def test_a_lost_mixing_actor_is_made_anew_and_no_step_is_lost(reference: object) -> None:
+    import ray
+
+    feed = Feed(reference, first=0, steps=12, worker=0, mixers=2, device=torch.device("cpu"))
+    for step in range(12):
+        if step == 3:
+            ray.kill(feed._mixers[0], no_restart=False)
+        for own, fed in zip(draws(), feed(step), strict=True):
+            expect_equal(own(step), fed)

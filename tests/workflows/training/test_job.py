@@ -77,6 +77,13 @@ def test_an_out_whose_clips_could_not_be_read_is_free_for_another_run(tmp_path: 
     assert json.loads((tmp_path / "run.json").read_text())["asked"] == described(job(tmp_path))
 
 
+def test_a_dataset_is_no_place_for_a_training(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text("{}")
+    with pytest.raises(TrainingRunError, match=r"holds a dataset of sounds \(dataset\.json\); give another --out"):
+        claim_out(job(tmp_path))
+    assert not (tmp_path / "run.json").exists()
+
+
 def test_what_was_found_is_written_beside_what_was_asked_for(tmp_path: Path) -> None:
     write_run(job(tmp_path), {"clips": 7, "unreadable": [("a.wav", "it holds no sound")]})
     held = json.loads((tmp_path / "run.json").read_text())

@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from typer.testing import CliRunner
 
 from model.training.recipe_file import read_recipe, recipe_names, recipe_of
 from workflows.cli import app
+from workflows.cluster import ClusterError
+from workflows.training.curves import write_curves
 
 UNWORDED = ["--set", "queries.source=audio", "--data"]
+
+
+def write_clips(folder: Path) -> None:
+    """`plain` and `other`, two clips each; `other/a.csv` lists one of its own."""
+    for level, name in ((0.1, "plain"), (0.3, "other")):
+        (folder / name).mkdir()
+        for clip in "ab":
+            soundfile.write(folder / name / f"{clip}.wav", np.full(4000, level + 0.1 * (clip == "a")), 8000)
+    (folder / "other" / "a.csv").write_text("path\na.wav\n")
 
 
 @pytest.fixture(autouse=True)
@@ -99,15 +112,39 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(
 def test_what_cannot_be_trained_on_ends_before_the_first_step(
     arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import numpy as np
-    import soundfile
-
     monkeypatch.chdir(tmp_path)
-    for level, folder in ((0.1, "plain"), (0.3, "other")):
-        (tmp_path / folder).mkdir()
-        for name in "ab":
-            soundfile.write(tmp_path / folder / f"{name}.wav", np.full(4000, level + 0.1 * (name == "a")), 8000)
-    (tmp_path / "other" / "a.csv").write_text("path\na.wav\n")
+    write_clips(tmp_path)
     returned, _, error = run("supervised_debug", *arguments, "--out", "out")
     assert (returned, said in error) == (code, True), error
     assert "Traceback" not in error
+
+
+def test_a_run_that_could_not_start_leaves_out_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ClusterError("there is no cluster")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workflows.train.train_on_ray", fails)
+    write_clips(tmp_path)
+    for seed in (1, 2):
+        code, _, error = run(
+            "audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set", f"seed={seed}"
+        )
+        assert (code, error) == (1, "soundquarry: there is no cluster\n")
+
+
+def test_what_was_trained_before_is_said_and_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise AssertionError("nothing is left to train")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workflows.train.train_on_ray", fails)
+    write_clips(tmp_path)
+    write_curves([{"step": 7, "loss": 1.0, "validation_score": 2.5}], "out")
+    (tmp_path / "out" / "model.safetensors").write_bytes(b"of seven steps")
+    code, out, _ = run(
+        "audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set", "schedule.steps=7"
+    )
+    assert code == 0
+    assert "7 steps on 2 clips of 2 labels were done before; --set schedule.steps=N with a larger N goes on" in out
+    assert "(validation SI-SDRi 2.50 dB)" in out
