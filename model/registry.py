@@ -144,7 +144,8 @@ def no_such_model(name: str) -> FileNotFoundError:
     nearest = difflib.get_close_matches(name.lower(), model_names(), n=1)
     hint = f" (did you mean {nearest[0]}?)" if nearest else ""
     return FileNotFoundError(
-        f"no model {name!r}{hint}: it is neither a file nor a model's name ({', '.join(model_names())})"
+        f"no model {name!r}{hint}: it is neither a file nor a model's name ({', '.join(model_names())}); give one of "
+        "them, or the path of a checkpoint"
     )
 
 

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from model.checkpoint import Calibration, Model, load_checkpoint, save_checkpoint
+from model.checkpoint import Calibration, Model, save_checkpoint
 from model.compact_clapsep import CompactCLAPSep
 from model.conditions import Query, condition_of
 from model.probability import Floats, Platt, ReliabilityBin, Truth, brier_score, fit_platt, reliability
+from model.registry import load_model
 from model.weights_file import CheckpointError
 from operators.event_spans import BELOW_MIXTURE_DB, BINS_PER_SECOND, FLOOR_DBFS, level_per_bin, to_bins
 from operators.whole_file import write_whole
@@ -53,7 +54,7 @@ def main() -> None:
         scores = scores_of(model, rows)
         said, true = crossed(scores)
         line = fit_platt(*presences(scores))
-    except (CheckpointError, ListError, ValueError) as error:
+    except (CheckpointError, ListError, OSError, ValueError) as error:
         raise SystemExit(f"{arguments.model} cannot be calibrated on {arguments.list_csv}: {error}") from error
     network = model.separator
     assert isinstance(network, CompactCLAPSep)
@@ -77,9 +78,12 @@ def main() -> None:
     print(f"event threshold {event}: F1 {f1:.3f} per tenth of a second")
     if arguments.write:
         network.shift_presence(line.slope, line.shift)
+        file = Path(arguments.model)
+        if not file.is_file():
+            raise SystemExit(f"--write replaces a checkpoint, and {arguments.model} is no path of one")
         told = {"list": arguments.list_csv.name, "mixtures": len(rows), "brier_score": round(brier, 4), "base": base}
         save_checkpoint(
-            arguments.model,
+            file,
             separator=network,
             clap=model.clap,
             calibration=Calibration(gate, event),
@@ -87,8 +91,8 @@ def main() -> None:
         )
 
 
-def _model(path: Path) -> Model:
-    model = load_checkpoint(path)
+def _model(name_or_path: str) -> Model:
+    model = load_model(name_or_path)
     if not isinstance(model.separator, CompactCLAPSep):
         raise ValueError("it tells presence by another model; calibrate that one")
     return model
@@ -205,7 +209,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Calibrate presence and thresholds on a development list.")
     parser.add_argument("list_csv", type=Path)
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", required=True, help="path of a checkpoint, or a model's name")
     parser.add_argument("--unseen", type=Path, help="labels that the model was not trained on: their rows are left out")
     parser.add_argument("--recall", type=float, default=0.95, help="share of true (window, query) pairs the gate keeps")
     parser.add_argument("--plot", type=Path, help="write a reliability plot (PNG)")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import yaml
 from pydantic import ValidationError
@@ -21,6 +21,7 @@ from model.training.recipe import Recipe
 RECIPES: Final = Path(__file__).parent.parent / "recipes"
 FRAGMENT: Final = "_"
 """Begins the name of a file that is only a base."""
+UNKNOWN_KEY: Final = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class RecipeError(ValueError):
@@ -45,8 +46,28 @@ def recipe_of(values: Mapping[str, Any], name: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, part['loc'])) or 'recipe'}: {part['msg']}" for part in error.errors())
-        raise RecipeError(f"recipe {name}: {said}") from None
+        raise RecipeError(f"recipe {name}: {'; '.join(map(_said, error.errors()))}") from None
+
+
+def _said(problem: Mapping[str, Any]) -> str:
+    """The key, the value, and what would do."""
+    *path, key = problem["loc"] or ("recipe",)
+    where = ".".join(map(str, (*path, key)))
+    if problem["type"] in UNKNOWN_KEY:
+        keys = _keys(path)
+        nearest = difflib.get_close_matches(str(key), keys, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(keys)}"
+        return f"{where}: there is no such key; {hint}"
+    said = str(problem["msg"]).removeprefix("Value error, ").replace("self.", "")
+    return f"{where}: {said}" if problem["type"] == "value_error" else f"{where}: {said}, got {problem['input']!r}"
+
+
+def _keys(path: Sequence[Any]) -> list[str]:
+    """The keys of a section of recipes."""
+    section: Any = Recipe
+    for name in path:
+        section = get_type_hints(section).get(name, Recipe)
+    return [name for name in get_type_hints(section) if name.islower() and not name.startswith(("_", "model_"))]
 
 
 def _with_bases(name_or_path: str, folder: Path, above: tuple[Path, ...]) -> dict[str, Any]:

@@ -71,6 +71,10 @@ def test_what_cannot_be_calibrated_is_told_in_a_sentence(
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     with pytest.raises(SystemExit, match=r"broken\.safetensors cannot be calibrated on"):
         calibrated(monkeypatch, capsys, development, tmp_path / "broken.safetensors")
+    with pytest.raises(
+        SystemExit, match=r"cannot be calibrated on .*: no model .*gone': .*give one of them, or the path"
+    ):
+        calibrated(monkeypatch, capsys, development, tmp_path / "gone")
 
 
 def test_the_best_f1_is_at_the_threshold_that_parts_best() -> None:

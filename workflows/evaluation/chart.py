@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,9 +51,10 @@ def draw_chart(result: Mapping[str, Any], path: Path) -> None:
     lows, highs = zip(*(part[f"{METRIC}_interval"] for part in parts), strict=True)
     figure = Figure(figsize=(7.0, 1.2 + BAR_INCHES * len(names)), layout="constrained")
     axes = figure.add_subplot()
+    alone = [part["n"] < 2 for part in parts]  # nothing is known of how one would vary
     errors = [
-        [max(0.0, value - low) for value, low in zip(values, lows, strict=True)],
-        [max(0.0, high - value) for value, high in zip(values, highs, strict=True)],
+        [nan if one else max(0.0, value - low) for value, low, one in zip(values, lows, alone, strict=True)],
+        [nan if one else max(0.0, high - value) for value, high, one in zip(values, highs, alone, strict=True)],
     ]
     colours = ["tab:blue"] * (len(names) - 1) + ["tab:gray"]
     axes.barh([f"{name} ({part['n']})" for name, part in bars.items()], values, xerr=errors, color=colours, capsize=2)

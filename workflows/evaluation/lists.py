@@ -21,6 +21,8 @@ def read_list(path: Path, root: Path) -> MixtureList:
     is empty or is not there, each with its line and column."""
     if not path.is_file():
         raise ListError(f"no list at {path}; give a CSV with the columns {', '.join(FORMATS[0].needs)}")
+    if not root.is_dir():
+        raise ListError(f"--root {root} is no folder; give the one that the list's paths begin in")
     table = read_table(path, columns=PAIR if is_pair_list(path) else None)
     found = format_of(table)
     problems, mixtures = list(table.problems), list[Mixture]()

@@ -5,7 +5,7 @@
 Every step is made from its seeds and its worker alone, so a run that goes on at step N sees what it would have seen.
 
 Plain actors, not Ray Data: its executor runs in the process that consumes, and polls without a pause while its output
-waits there; the network, which needs the interpreter as well, then trained at a third of its speed.
+waits to be taken; the network needs that interpreter as well, and trained at a fraction of its speed.
 """
 
 from __future__ import annotations

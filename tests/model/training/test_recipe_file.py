@@ -85,8 +85,11 @@ def test_the_later_of_two_settings_counts() -> None:
         ("mixtures.bach=8", "mixtures.bach: "),
         ("mixtures.batch=many", "mixtures.batch: "),
         ("objective=weekly", "objective: Input should be 'supervised', 'weak' or 'semi'"),
-        ("schedule.step=8", "schedule.step: "),
-        ("queries.sauce=text", "queries.sauce: Extra inputs are not permitted"),
+        ("schedule.step=8", "schedule.step: there is no such key; did you mean steps?"),
+        ("schedule.steps=abc", "parse string as an integer, got 'abc'"),
+        ("shedule.steps=8", "shedule: there is no such key; did you mean schedule?"),
+        ("mixtures.label_power=7", "mixtures: label_power lies in [0, 1], got label_power = 7.0"),
+        ("queries.sauce=text", "queries.sauce: there is no such key; did you mean source?"),
     ],
 )
 def test_a_setting_that_will_not_do_is_named(setting: str, said: str) -> None:

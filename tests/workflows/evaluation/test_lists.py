@@ -190,3 +190,9 @@ def test_labels_that_no_target_has_are_refused_with_those_there_are(tmp_path: Pa
     check_labels(frozenset({"church bell", "dog"}), found)
     with pytest.raises(ListError, match=r"--unseen names 'bell', 'church', .* its classes are church bell; one label"):
         check_labels(frozenset({"church", "bell"}), found)
+
+
+def test_a_root_that_is_no_folder_is_one_problem_not_one_a_row(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("target_path,noise_path,snr_db,caption\na.wav,b.wav,0,a bell\n")
+    with pytest.raises(ListError, match=r"--root .*nowhere is no folder; give the one that the list's paths begin in"):
+        read_list(tmp_path / "list.csv", tmp_path / "nowhere")
