@@ -49,6 +49,8 @@ class MixtureScores:
 def main() -> None:
     """Print what the line and the thresholds cost and bring, and write them."""
     arguments = _arguments()
+    if arguments.write and not Path(arguments.model).is_file():
+        raise SystemExit(f"--write replaces a checkpoint, and {arguments.model} is no path of one")
     try:
         model, rows = _model(arguments.model), _rows(arguments)
         scores = scores_of(model, rows)
@@ -78,12 +80,9 @@ def main() -> None:
     print(f"event threshold {event}: F1 {f1:.3f} per tenth of a second")
     if arguments.write:
         network.shift_presence(line.slope, line.shift)
-        file = Path(arguments.model)
-        if not file.is_file():
-            raise SystemExit(f"--write replaces a checkpoint, and {arguments.model} is no path of one")
         told = {"list": arguments.list_csv.name, "mixtures": len(rows), "brier_score": round(brier, 4), "base": base}
         save_checkpoint(
-            file,
+            Path(arguments.model),
             separator=network,
             clap=model.clap,
             calibration=Calibration(gate, event),

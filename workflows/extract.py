@@ -19,7 +19,7 @@ from model.checkpoint import Model
 from model.registry import load_model
 from model.window_grid import WindowGrid
 from operators.catalog import Catalog, load_catalog
-from operators.dataset import SignatureError, create_or_check_signature, remove_superseded
+from operators.dataset import SIGNATURE_FILE, SignatureError, create_or_check_signature, remove_superseded
 from operators.derived import rebuild_derived
 from operators.media.ffmpeg_process import require_programs
 from operators.query_conditions import CatalogConditions, understand
@@ -93,7 +93,8 @@ def extract(job: ExtractJob, progress: Progress) -> Summary:
     listed = list_sources(job.sources)
     facts = model_facts(model, job.settings)
     del model  # a gigabyte or more, which the workers want
-    if (place(job.out) / RUN_FILE).exists():
+    out = place(job.out)
+    if (out / RUN_FILE).exists() and not (out / SIGNATURE_FILE).exists():
         raise SignatureError(f"{job.out} holds a training ({RUN_FILE}); give another --out")
     create_or_check_signature(job.out, signature(catalog, facts, job))
     sweep_temporary(job.out, STALE_SECONDS)

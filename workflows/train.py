@@ -21,10 +21,10 @@ from workflows.cluster import check_cluster
 from workflows.training.checks import check_network, check_words, named_files
 from workflows.training.clip_library import Gathered, check_makers, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
-from workflows.training.curves import read_curve, steps_of, write_curves
-from workflows.training.exported import export_model, gate_of
+from workflows.training.curves import write_curves
+from workflows.training.exported import Done, export_model, gate_of, read_done, write_done
 from workflows.training.job import MODEL_FILE, TrainJob, check_clips, claim_out, write_run
-from workflows.training.ownership import take
+from workflows.training.ownership import OWNER_FILE
 from workflows.training.ray_run import states_of, train_on_ray
 from workflows.training.training_progress import TrainingProgress, TrainSummary
 
@@ -55,37 +55,39 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
             "unreadable": gathered.unreadable,
         }
         write_run(job, found)
-        curve = read_curve(job.out)
-        done_before = (place(job.out) / MODEL_FILE).exists() and steps_of(curve) == job.recipe.schedule.steps
-        if not done_before:
+        done_before = read_done(job.out)
+        done = done_before
+        if done is None or done.steps < job.recipe.schedule.steps:
             state = _trained(job, draws, validation, progress)
+            done, done_before = Done(state["step"], state["best_score"]), None
     finally:
         progress.stop()
-    if not done_before:
-        curve = state["curve"]
-        write_curves(curve, job.out)
+    if done_before is None:
+        write_curves(state["curve"], job.out)
         export_model(job.recipe, state, job.out, {"data": list(job.data), **found})
+        write_done(done, job.out)
     return TrainSummary(
         model=(place(job.out) / MODEL_FILE).uri,
-        steps=steps_of(curve),
-        score=max((row["validation_score"] for row in curve if "validation_score" in row), default=None),
+        steps=done.steps,
+        score=done.score,
         clips=len(training.clips),
         labels=len(training.labels),
         left_out=gathered.left_out,
         unreadable=gathered.unreadable,
         seconds=time.monotonic() - began,
-        done_before=done_before,
+        done_before=done_before is not None,
     )
 
 
 def _trained(
     job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
 ) -> State:
-    """The last state. A run that kept none leaves OUT free for another."""
+    """The last state. A run that kept none leaves OUT to another, unless somebody else owns it."""
+    out = place(job.out)
     try:
-        return train_on_ray(job, take(job.out), draws, validation, progress)
+        return train_on_ray(job, draws, validation, progress)
     except BaseException:
-        if not states_of(job.out):
+        if not states_of(out) and not (out / OWNER_FILE).exists():
             write_run(job, {})
         raise
 

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from operators.dataset import expect_signature
+from operators.dataset import SIGNATURE_FILE
 from operators.findings import VerifyResult
 from operators.verification import verify_dataset
+from operators.whole_file import place
 
 ROWS_SHOWN = 100
 
@@ -45,7 +46,9 @@ def print_result(result: VerifyResult, console: Console | None = None) -> None:
 
 def run_verify(out_uri: str, *, decode: bool = False, as_json: bool = False) -> int:
     """Verifies, prints, and returns the exit code: 0 clean, 1 with findings. FileNotFoundError where nothing lies."""
-    expect_signature(out_uri)
+    out = place(out_uri)
+    if not (out / SIGNATURE_FILE).exists() and not (out / "stems").exists():
+        raise FileNotFoundError(f"there is no dataset at {out_uri}: no {SIGNATURE_FILE} lies there; check the path")
     result = verify(out_uri, decode=decode)
     if as_json:
         print(json.dumps(result.as_dict()))

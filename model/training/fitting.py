@@ -99,7 +99,8 @@ def fit(
 ) -> Fitted:
     """Train a network by `recipe` on `library`, going on from what `store` holds. Clips are at the network's rate.
 
-    `network` is the one to train, else the one that the recipe describes. Same arguments, same weights on a CPU.
+    `network` is trained where it is, from its present weights; without it the one that the recipe describes is made.
+    Same arguments, same weights on a CPU.
     """
     network = (network or build_network(recipe.network, towers, recipe.seed)).to(device)
     towers = towers.to(device).eval().requires_grad_(False)

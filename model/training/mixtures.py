@@ -68,7 +68,10 @@ class MixtureSettings:
         if not (0.0 <= self.room_share <= 1.0 and 0.0 <= self.narrow_share <= 1.0):
             raise ValueError(f"shares lie in [0, 1], got {self.room_share = }, {self.narrow_share = }")
         if not self.vary and (self.room_share or self.narrow_share):
-            raise ValueError(f"clips in rooms or over narrow lines are varied: set vary, got {self.vary = }")
+            raise ValueError(
+                f"clips in rooms or over narrow lines are varied: set vary, or both shares to 0, got {self.vary = }, "
+                f"{self.room_share = }, {self.narrow_share = }"
+            )
         if self.lowest_snr_db > self.highest_snr_db or self.lowest_gain_db > 0.0:
             raise ValueError(
                 f"levels in dB: {self.lowest_snr_db = }, {self.highest_snr_db = }, {self.lowest_gain_db = }"

@@ -59,7 +59,8 @@ def _said(problem: Mapping[str, Any]) -> str:
         hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(keys)}"
         return f"{where}: there is no such key; {hint}"
     said = str(problem["msg"]).removeprefix("Value error, ").replace("self.", "")
-    return f"{where}: {said}" if problem["type"] == "value_error" else f"{where}: {said}, got {problem['input']!r}"
+    got = "" if problem["type"] in ("value_error", "missing") else f", got {problem['input']!r}"
+    return f"{where}: {said}{got}"
 
 
 def _keys(path: Sequence[Any]) -> list[str]:
@@ -82,7 +83,7 @@ def _with_bases(name_or_path: str, folder: Path, above: tuple[Path, ...]) -> dic
         raise RecipeError(f"recipe {path} is {type(own).__name__}, not keys with values")
     bases = own.pop("base", [])
     values: dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
+    for base in bases if isinstance(bases, list) else [bases]:
         values = _over(values, _with_bases(str(base), path.parent, (*above, path)))
     return _over(values, own)
 

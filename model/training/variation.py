@@ -73,7 +73,8 @@ def vary(clip: Audio, generator: np.random.Generator, places: Places | None = No
         if narrow and places is not None:
             cut = float(generator.uniform(*NARROW_HERTZ)) / (places.sample_rate / 2) * len(spectrum)
             spectrum /= np.sqrt(1.0 + (np.arange(len(spectrum), dtype=np.float32) / np.float32(cut)) ** 24)
-        clip = fft.irfft(spectrum, size)[: len(clip)].astype(np.float32)
+        heard = len(clip) + (0 if response is None else len(response) - 1)
+        clip = fft.irfft(spectrum, size)[:heard].astype(np.float32)
     return -clip if generator.random() < 0.5 else clip
 
 

@@ -126,10 +126,12 @@ class _Committed:
 def kind_of(out_uri: str) -> str:
     """What lies at `out_uri`: "extract" (a dataset of stems) or "mine" (a library of events).
 
-    Raises ExportError, FileNotFoundError where no dataset lies, or SignatureError for one of another version of
-    soundquarry.
+    Raises ExportError, or SignatureError for a dataset of another version of soundquarry.
     """
-    kind = str(expect_signature(out_uri).get("kind"))
+    try:
+        kind = str(expect_signature(out_uri).get("kind"))
+    except FileNotFoundError as error:
+        raise ExportError(str(error)) from None
     if kind not in KINDS:
         raise ExportError(f"{out_uri} is of kind {kind!r}, and what is exported is one of {', '.join(KINDS)}")
     return kind

@@ -29,17 +29,6 @@ def write_curves(rows: Sequence[Row], out: str) -> None:
         _write_events(rows, out)
 
 
-def read_curve(out: str) -> list[Row]:
-    """The rows that `write_curves` wrote last; none where it wrote none."""
-    file = place(out) / CURVE_FILE
-    return [json.loads(line) for line in file.fs.cat_file(file.path).splitlines()] if file.exists() else []
-
-
-def steps_of(rows: Sequence[Row]) -> int:
-    """How far a curve goes."""
-    return int(rows[-1]["step"]) if rows else 0
-
-
 def picture(rows: Sequence[Row]) -> bytes:
     """One panel for every term of the curve, over the steps, as PNG."""
     from matplotlib.figure import Figure

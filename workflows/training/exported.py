@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from model.checkpoint import Calibration, save_checkpoint
 from model.registry import DEFAULT_MODEL, load_model
@@ -17,11 +19,34 @@ from model.training.training_state import State
 from operators.whole_file import place, write_whole
 from workflows.training.job import MODEL_FILE
 
+DONE_FILE: Final = "done.json"
+
 
 def gate_of(recipe: Recipe, network: MaskNetwork) -> str | None:
     """The model that tells presence for a network of this recipe; None for one that can, and learns it."""
     learns = recipe.objective != "weak" and recipe.supervised.presence_weight > 0.0
     return None if learns and isinstance(network, Separator) else DEFAULT_MODEL
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run had done when its model was written. `score` is the best validation's SI-SDR improvement in dB."""
+
+    steps: int
+    score: float | None
+
+
+def write_done(done: Done, out: str) -> None:
+    """`OUT/done.json`, beside the model that it tells of."""
+    write_whole((place(out) / DONE_FILE).uri, json.dumps(asdict(done)).encode() + b"\n")
+
+
+def read_done(out: str) -> Done | None:
+    """What `write_done` wrote; None where there is no whole model."""
+    file = place(out) / DONE_FILE
+    if not file.exists() or not (place(out) / MODEL_FILE).exists():
+        return None
+    return Done(**json.loads(file.fs.cat_file(file.path)))
 
 
 def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str, Any]) -> str:

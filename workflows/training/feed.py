@@ -22,8 +22,10 @@ from model.training.examples import Examples
 from model.training.mixtures import MixtureDraw
 
 MIXER_CPUS: Final = 0.5
-AHEAD: Final = 4
+AHEAD: Final = 2
 """So many steps of every mixing actor are asked for before they are needed."""
+TRIES_AGAIN: Final = 3
+"""So often a mixing actor that is lost is made anew, and tries a step again. Our choice."""
 
 
 class Mix:
@@ -75,7 +77,7 @@ def _mixers(draws: Any, worker: int, count: int) -> list[Any]:
     """Mixing actors; one that is lost is made anew, and so is what it was asked for."""
     import ray
 
-    mixing = ray.remote(Mix).options(num_cpus=MIXER_CPUS, max_restarts=-1, max_task_retries=-1)
+    mixing = ray.remote(Mix).options(num_cpus=MIXER_CPUS, max_restarts=TRIES_AGAIN, max_task_retries=TRIES_AGAIN)
     return [mixing.remote([draws], worker) for _ in range(count)]
 
 

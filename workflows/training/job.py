@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from model.registry import model_signature
 from model.training.recipe import Recipe
+from model.training.recipe_file import RecipeError, recipe_of
 from operators.dataset import SIGNATURE_FILE
 from operators.whole_file import Place, place, write_whole
 
@@ -46,10 +47,8 @@ class TrainJob:
 
 def described(job: TrainJob) -> dict[str, Any]:
     """What must be the same when a run goes on. The number of steps may be another: the decay then moves with it."""
-    recipe = job.recipe.model_dump(mode="json")
-    recipe["schedule"].pop("steps")
     return {
-        "recipe": recipe,
+        "recipe": _without_steps(job.recipe),
         "towers": model_signature(job.recipe.towers),
         "data": list(job.data),
         "validation": list(job.validation),
@@ -67,18 +66,32 @@ def claim_out(job: TrainJob) -> None:
     Raises TrainingRunError that names what differs.
     """
     file = place(job.out) / RUN_FILE
-    if (place(job.out) / SIGNATURE_FILE).exists():
+    if not file.exists() and (place(job.out) / SIGNATURE_FILE).exists():
         raise TrainingRunError(f"{job.out} holds a dataset of sounds ({SIGNATURE_FILE}); give another --out")
     if file.exists():
         held = _held(file)
         if BEGUN in held:
-            if differing := sorted(_differing(held["asked"], described(job))):
+            if differing := sorted(_differing(_of_this_version(held["asked"]), described(job))):
                 raise TrainingRunError(
                     f"{job.out} holds a run that differs in {', '.join(differing)}; give another --out, or ask for "
                     "the same"
                 )
             return
     write_run(job, {})
+
+
+def _of_this_version(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier version wrote down, with the values that keys had which came since."""
+    try:
+        return {**asked, "recipe": _without_steps(recipe_of(asked["recipe"], "held"))}
+    except (KeyError, RecipeError):
+        return dict(asked)
+
+
+def _without_steps(recipe: Recipe) -> dict[str, Any]:
+    plain = recipe.model_dump(mode="json")
+    plain["schedule"].pop("steps")
+    return plain
 
 
 def check_clips(job: TrainJob, digests: Mapping[str, str]) -> None:

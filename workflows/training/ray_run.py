@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from operators.whole_file import Place, place
 from workflows.cluster import ray_cluster
 from workflows.training.curves import write_curves
 from workflows.training.job import TrainingFailedError, TrainingRunError, TrainJob
+from workflows.training.ownership import Ownership
 from workflows.training.placement import training_placement
 from workflows.training.scoreboard import remote_scoreboard
 from workflows.training.training_progress import TrainingProgress
@@ -32,16 +34,17 @@ LOST_WORKERS: Final = 3
 
 
 def train_on_ray(
-    job: TrainJob, owner: str, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
+    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
 ) -> State:
-    """The state at the end of the run of `owner`, who holds OUT."""
+    """The state at the end of the run, which owns OUT from where it has its place on the cluster."""
     with ray_cluster(job.address):
         import ray
         from ray import train as ray_train
         from ray.train.torch import TorchTrainer
 
         where = training_placement(job.device, job.workers, job.mixers)
-        scoreboard = remote_scoreboard()
+        scoreboard, out = remote_scoreboard(), place(job.out)
+        ownership = Ownership.take(out)
         orders = WorkerOrders(
             recipe=job.recipe,
             draws=ray.put(draws),
@@ -49,10 +52,8 @@ def train_on_ray(
             scoreboard=scoreboard,
             mixers=where.mixers,
             threads=where.threads,
-            out=job.out,
-            owner=owner,
+            ownership=ownership,
         )
-        out = place(job.out)
         folder, _, name = out.path.rstrip("/").rpartition("/")
         trainer = TorchTrainer(
             lambda: train_worker(orders),
@@ -67,20 +68,30 @@ def train_on_ray(
                 failure_config=ray_train.FailureConfig(max_failures=LOST_WORKERS),
             ),
         )
-        with _drawn(scoreboard, progress, job.out):
-            result = _fitted(trainer)
+        try:
+            with _drawn(scoreboard, progress, job.out):
+                result = _fitted(trainer)
+        except BaseException:
+            ownership.release()
+            raise
         with result.checkpoint.as_directory() as directory:
             state = read_state(Path(directory) / STATE_FILE)
-    for older in states_of(job.out)[:-KEPT_STATES]:  # what a killed run had begun to write
-        older.fs.rm(older.path, recursive=True)
+        ownership.expect()
+        kept = {_name(checkpoint.path) for checkpoint, _ in [*result.best_checkpoints, (result.checkpoint, None)]}
+        for unfinished in [each for each in states_of(out) if _name(each.path) not in kept]:  # by a killed run
+            unfinished.fs.rm(unfinished.path, recursive=True)
     return state
 
 
-def states_of(out: str) -> list[Place]:
-    """Where states lie in OUT, the oldest first."""
-    root = place(out)
-    names = (entry.rstrip("/").rpartition("/")[2] for entry in root.fs.ls(root.path, detail=False))
-    return [root / name for name in sorted(names) if name.startswith("checkpoint_2")]
+def states_of(out: Place) -> list[Place]:
+    """Where states lie in OUT, whole ones and others."""
+    out.fs.invalidate_cache(out.path)
+    names = map(_name, out.fs.ls(out.path, detail=False))
+    return [out / name for name in sorted(names) if re.match(r"checkpoint_\d", name)]
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def _fitted(trainer: Any) -> Any:

@@ -20,7 +20,7 @@ from model.training.peers import Alone, Peers, ProcessGroup
 from model.training.recipe import Recipe
 from model.training.training_state import Row, State, StateFile, read_state
 from workflows.training.feed import Feed
-from workflows.training.ownership import expect_owner
+from workflows.training.ownership import Ownership
 
 STATE_FILE: Final = "state.pt"
 
@@ -35,16 +35,14 @@ class WorkerOrders:
     scoreboard: Any
     mixers: int
     threads: int
-    out: str
-    owner: str
-    """Token of the run that may write to `out`."""
+    ownership: Ownership
 
 
 class TrainStore:
     """States through Ray Train: every worker reports, the first one with a file, if OUT is still the run's."""
 
-    def __init__(self, rank: int, out: str, owner: str) -> None:
-        self.rank, self.out, self.owner = rank, out, owner
+    def __init__(self, rank: int, ownership: Ownership) -> None:
+        self.rank, self.ownership = rank, ownership
 
     def load(self) -> State | None:
         """The last state that was kept."""
@@ -65,7 +63,7 @@ class TrainStore:
         if self.rank:
             train.report(metrics)
             return
-        expect_owner(self.out, self.owner)
+        self.ownership.expect()
         with tempfile.TemporaryDirectory() as folder:
             StateFile(Path(folder) / STATE_FILE).save(state)
             train.report(metrics, checkpoint=train.Checkpoint.from_directory(folder))
@@ -84,8 +82,8 @@ def train_worker(orders: WorkerOrders) -> None:
     model = load_model(recipe.towers)
     towers = model.clap.to(device).eval().requires_grad_(False)
     network = build_network(recipe.network, towers, recipe.seed).to(device)
-    expect_owner(orders.out, orders.owner)
-    draws, store = ray.get(orders.draws), TrainStore(peers.rank, orders.out, orders.owner)
+    orders.ownership.expect()
+    draws, store = ray.get(orders.draws), TrainStore(peers.rank, orders.ownership)
     before = store.load()
     first, curve = (0, []) if before is None else (int(before["step"]), before["curve"])
     feed = Feed(

@@ -47,7 +47,7 @@ def test_filters_that_match_nothing_name_what_there_is(out: str) -> None:
 
 
 def test_where_nothing_lies_there_is_no_dataset(tmp_path: object) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no dataset"):
+    with pytest.raises(ExportError, match="there is no dataset"):
         select(f"{tmp_path}/otu", Selection())
     sign(f"{tmp_path}/odd", kind="train")
     with pytest.raises(ExportError, match="kind 'train'"):

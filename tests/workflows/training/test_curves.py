@@ -12,7 +12,7 @@ import pytest
 from matplotlib import image
 from tensorboardX.proto.event_pb2 import Event
 
-from workflows.training.curves import picture, read_curve, steps_of, write_curves
+from workflows.training.curves import picture, write_curves
 
 ROWS = [
     {"step": 10, "seconds_per_step": 0.5, "loss": 2.0},
@@ -35,14 +35,6 @@ def events_in(folder: Path) -> dict[tuple[str, int], float]:
 def test_rows_are_lines_of_json(tmp_path: Path) -> None:
     write_curves(ROWS, str(tmp_path))
     assert [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()] == ROWS
-
-
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    assert read_curve(str(tmp_path)) == []
-    assert steps_of([]) == 0
-    write_curves(ROWS, str(tmp_path))
-    assert read_curve(str(tmp_path)) == ROWS
-    assert steps_of(ROWS) == 20
 
 
 def test_the_picture_is_a_png_with_something_drawn_on_it(tmp_path: Path) -> None:

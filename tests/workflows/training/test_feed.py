@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -83,6 +84,26 @@ def test_over_ray_a_worker_sees_its_own_steps_in_their_order(
         for own, fed in zip(draws(), feed(step), strict=True):
             expect_equal(own(step, worker), fed)
     assert feed.waited_seconds > 0.0
+
+
+class Deadly(MixtureDraw):
+    """A draw whose third step ends the process."""
+
+    def __call__(self, step: int, worker: int = 0) -> Examples:
+        if step == 3:
+            os._exit(1)
+        return super().__call__(step, worker)
+
+
+@pytest.mark.slow
+def test_a_step_that_ends_every_actor_ends_the_feed(reference: object) -> None:
+    import ray
+
+    deadly = Deadly(tone_library(), MixtureSettings(batch=2, seconds=0.25), RATE, seed=1)
+    feed = Feed(ray.put((deadly,)), first=0, steps=9, worker=0, mixers=1, device=torch.device("cpu"))
+    with pytest.raises(ray.exceptions.RayActorError):
+        for step in range(9):
+            feed(step)
 
 
 @pytest.mark.slow

@@ -31,6 +31,16 @@ def test_the_same_run_goes_on_in_its_out(tmp_path: Path) -> None:
     assert (tmp_path / "run.json").read_bytes() == held
 
 
+def test_a_run_that_began_before_a_key_came_goes_on(tmp_path: Path) -> None:
+    begin(tmp_path)
+    held = json.loads((tmp_path / "run.json").read_text())
+    assert held["asked"]["recipe"]["mixtures"].pop("room_share") == 0.0
+    (tmp_path / "run.json").write_text(json.dumps(held))
+    claim_out(job(tmp_path))
+    with pytest.raises(TrainingRunError, match=r"differs in recipe\.mixtures\.room_share"):
+        claim_out(job(tmp_path, "mixtures.room_share=0.5"))
+
+
 def test_more_steps_are_the_same_run(tmp_path: Path) -> None:
     begin(tmp_path)
     longer = job(tmp_path, "schedule.steps=99")
@@ -82,6 +92,13 @@ def test_a_dataset_is_no_place_for_a_training(tmp_path: Path) -> None:
     with pytest.raises(TrainingRunError, match=r"holds a dataset of sounds \(dataset\.json\); give another --out"):
         claim_out(job(tmp_path))
     assert not (tmp_path / "run.json").exists()
+
+
+def test_a_training_that_once_began_in_a_dataset_can_go_on(tmp_path: Path) -> None:
+    held = begin(tmp_path)
+    (tmp_path / "dataset.json").write_text("{}")
+    claim_out(job(tmp_path))
+    assert (tmp_path / "run.json").read_bytes() == held
 
 
 def test_what_was_found_is_written_beside_what_was_asked_for(tmp_path: Path) -> None:

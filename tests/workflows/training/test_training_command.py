@@ -12,9 +12,12 @@ import yaml
 from typer.testing import CliRunner
 
 from model.training.recipe_file import read_recipe, recipe_names, recipe_of
+from operators.whole_file import place
 from workflows.cli import app
 from workflows.cluster import ClusterError
-from workflows.training.curves import write_curves
+from workflows.training.exported import Done, read_done, write_done
+from workflows.training.job import TrainingRunError, TrainJob
+from workflows.training.ownership import Ownership
 
 UNWORDED = ["--set", "queries.source=audio", "--data"]
 
@@ -140,11 +143,34 @@ def test_what_was_trained_before_is_said_and_not_trained_again(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("workflows.train.train_on_ray", fails)
     write_clips(tmp_path)
-    write_curves([{"step": 7, "loss": 1.0, "validation_score": 2.5}], "out")
+    write_done(Done(7, 2.5), "out")
     (tmp_path / "out" / "model.safetensors").write_bytes(b"of seven steps")
-    code, out, _ = run(
-        "audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set", "schedule.steps=7"
-    )
-    assert code == 0
-    assert "7 steps on 2 clips of 2 labels were done before; --set schedule.steps=N with a larger N goes on" in out
-    assert "(validation SI-SDRi 2.50 dB)" in out
+    asked = ["audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set"]
+    for steps in (7, 5):
+        code, out, _ = run(*asked, f"schedule.steps={steps}")
+        assert code == 0
+        assert "7 steps on 2 clips of 2 labels were done before; --set schedule.steps=N with a larger N goes on" in out
+        assert "(validation SI-SDRi 2.50 dB)" in out
+    with pytest.raises(AssertionError, match="nothing is left"):
+        run(*asked, "schedule.steps=8")
+
+
+def test_without_its_model_nothing_was_done(tmp_path: Path) -> None:
+    assert read_done(str(tmp_path)) is None
+    write_done(Done(7, None), str(tmp_path))
+    assert read_done(str(tmp_path)) is None
+    (tmp_path / "model.safetensors").touch()
+    assert read_done(str(tmp_path)) == Done(7, None)
+
+
+def test_a_run_that_another_owns_by_now_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken_over(job: TrainJob, *_: object) -> None:
+        Ownership.take(place(job.out))
+        raise TrainingRunError("another training has begun since")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("workflows.train.train_on_ray", taken_over)
+    write_clips(tmp_path)
+    code, _, error = run("audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out")
+    assert (code, error) == (2, "soundquarry: another training has begun since\n")
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["clips"] == 2
