@@ -12,20 +12,18 @@ import time
 from model.checkpoint import check_savable
 from model.registry import load_model
 from model.training.clips import ClipLibrary
-from model.training.mixtures import MixtureDraw
 from model.training.networks import build_network
 from model.training.schemes import draws_of
-from model.training.training_state import State
 from operators.whole_file import place
 from workflows.cluster import check_cluster
 from workflows.training.checks import check_network, check_words, named_files
 from workflows.training.clip_library import Gathered, check_makers, digest_of, gather, refuse_shared, split_off
 from workflows.training.clip_list import ClipRules, TrainingDataError
 from workflows.training.curves import write_curves
-from workflows.training.exported import Done, export_model, gate_of, read_done, write_done
+from workflows.training.exported import Done, export_model, forget_done, gate_of, read_done, write_done
 from workflows.training.job import MODEL_FILE, TrainJob, check_clips, claim_out, write_run
-from workflows.training.ownership import OWNER_FILE
-from workflows.training.ray_run import states_of, train_on_ray
+from workflows.training.ownership import Ownership
+from workflows.training.ray_run import train_on_ray
 from workflows.training.training_progress import TrainingProgress, TrainSummary
 
 
@@ -54,16 +52,25 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
             "left_out": gathered.left_out,
             "unreadable": gathered.unreadable,
         }
-        write_run(job, found)
+
+        def own() -> Ownership:
+            """Become the one who writes into OUT, if it is still free or of the same run, and say what was found."""
+            claim_out(job)
+            check_clips(job, digests)
+            ownership = Ownership.take(place(job.out))
+            write_run(job, found)
+            return ownership
+
         done_before = read_done(job.out)
         done = done_before
         if done is None or done.steps < job.recipe.schedule.steps:
-            state = _trained(job, draws, validation, progress)
+            state = train_on_ray(job, own, draws, validation, progress)
             done, done_before = Done(state["step"], state["best_score"]), None
     finally:
         progress.stop()
     if done_before is None:
         write_curves(state["curve"], job.out)
+        forget_done(job.out)
         export_model(job.recipe, state, job.out, {"data": list(job.data), **found})
         write_done(done, job.out)
     return TrainSummary(
@@ -77,19 +84,6 @@ def train(job: TrainJob, progress: TrainingProgress) -> TrainSummary:
         seconds=time.monotonic() - began,
         done_before=done_before is not None,
     )
-
-
-def _trained(
-    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
-) -> State:
-    """The last state. A run that kept none leaves OUT to another, unless somebody else owns it."""
-    out = place(job.out)
-    try:
-        return train_on_ray(job, draws, validation, progress)
-    except BaseException:
-        if not states_of(out) and not (out / OWNER_FILE).exists():
-            write_run(job, {})
-        raise
 
 
 def _libraries(job: TrainJob, sample_rate: int) -> tuple[Gathered, ClipLibrary, ClipLibrary]:

@@ -121,6 +121,27 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_it_had_not_been(
     assert len(list(out.glob("checkpoint_2*"))) == 2  # not what the killed run was writing
 
 
+def test_an_interrupted_run_says_so_and_leaves_an_out_without_states_to_another(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    never = ("--set", "schedule.save_every=1000", "--set", "schedule.steps=1000")
+    process = subprocess.Popen(
+        command(out, *never),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("{") and json.loads(line).get("step", 0) >= 2)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted; run the same command again to go on where it stopped" in error
+    assert not (out / "owner").exists()
+    assert "clips" not in json.loads((out / "run.json").read_text())
+
+
 def test_of_two_at_once_the_later_one_trains_to_the_end(tmp_path: Path) -> None:
     out = tmp_path / "out"
     long = ("--set", "schedule.steps=40")

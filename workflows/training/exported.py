@@ -46,7 +46,17 @@ def read_done(out: str) -> Done | None:
     file = place(out) / DONE_FILE
     if not file.exists() or not (place(out) / MODEL_FILE).exists():
         return None
-    return Done(**json.loads(file.fs.cat_file(file.path)))
+    try:
+        return Done(**json.loads(file.fs.cat_file(file.path)))
+    except (TypeError, ValueError):  # torn, or of another version: the last state knows
+        return None
+
+
+def forget_done(out: str) -> None:
+    """Before another model is written."""
+    file = place(out) / DONE_FILE
+    if file.exists():
+        file.fs.rm_file(file.path)
 
 
 def export_model(recipe: Recipe, state: State, out: str, provenance: Mapping[str, Any]) -> str:

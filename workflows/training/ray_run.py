@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from model.training.training_state import State, read_state
 from operators.whole_file import Place, place
 from workflows.cluster import ray_cluster
 from workflows.training.curves import write_curves
-from workflows.training.job import TrainingFailedError, TrainingRunError, TrainJob
+from workflows.training.exported import read_done
+from workflows.training.job import TrainingFailedError, TrainingRunError, TrainJob, write_run
 from workflows.training.ownership import Ownership
 from workflows.training.placement import training_placement
 from workflows.training.scoreboard import remote_scoreboard
@@ -34,9 +36,14 @@ LOST_WORKERS: Final = 3
 
 
 def train_on_ray(
-    job: TrainJob, draws: tuple[MixtureDraw, ...], validation: ClipLibrary, progress: TrainingProgress
+    job: TrainJob,
+    own: Callable[[], Ownership],
+    draws: tuple[MixtureDraw, ...],
+    validation: ClipLibrary,
+    progress: TrainingProgress,
 ) -> State:
-    """The state at the end of the run, which owns OUT from where it has its place on the cluster."""
+    """The state at the end of the run, which owns OUT from where it has its place on the cluster. A run that fails
+    before its first state leaves OUT to another."""
     with ray_cluster(job.address):
         import ray
         from ray import train as ray_train
@@ -44,7 +51,6 @@ def train_on_ray(
 
         where = training_placement(job.device, job.workers, job.mixers)
         scoreboard, out = remote_scoreboard(), place(job.out)
-        ownership = Ownership.take(out)
         orders = WorkerOrders(
             recipe=job.recipe,
             draws=ray.put(draws),
@@ -52,7 +58,7 @@ def train_on_ray(
             scoreboard=scoreboard,
             mixers=where.mixers,
             threads=where.threads,
-            ownership=ownership,
+            ownership=(ownership := own()),
         )
         folder, _, name = out.path.rstrip("/").rpartition("/")
         trainer = TorchTrainer(
@@ -72,7 +78,10 @@ def train_on_ray(
             with _drawn(scoreboard, progress, job.out):
                 result = _fitted(trainer)
         except BaseException:
-            ownership.release()
+            with contextlib.suppress(Exception):  # the first error is the one to tell
+                if ownership.holds() and not states_of(out) and read_done(job.out) is None:
+                    write_run(job, {})
+                ownership.release()
             raise
         with result.checkpoint.as_directory() as directory:
             state = read_state(Path(directory) / STATE_FILE)
@@ -96,10 +105,17 @@ def _name(path: str) -> str:
 
 def _fitted(trainer: Any) -> Any:
     """What came of the run. Raises TrainingFailedError with what the first worker said."""
+    from ray.exceptions import RayError
     from ray.train.v2.api.exceptions import TrainingFailedError as RayTrainingFailedError
 
     try:
-        return trainer.fit()
+        with _interruptible():
+            return trainer.fit()
+    except RayError as error:
+        raise TrainingFailedError(
+            f"Ray Train ended ({str(error).strip().splitlines()[-1]}); give the same command again. If it ends so once "
+            f"more, its notes beside the states are damaged: give another --out"
+        ) from error
     except RayTrainingFailedError as error:
         failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
         first = next(iter(failures.values()))
@@ -110,6 +126,21 @@ def _fitted(trainer: Any) -> Any:
             f"the training failed {LOST_WORKERS + 1} times ({type(cause).__name__}: {cause}); when that is mended, the "
             "same command goes on from the last state"
         ) from error
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """An interruption is one: Ray Train takes SIGINT for itself, keeps it, and ends the process as if all were well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

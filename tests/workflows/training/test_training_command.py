@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from model.training.recipe_file import read_recipe, recipe_names, recipe_of
-from operators.whole_file import place
 from workflows.cli import app
 from workflows.cluster import ClusterError
-from workflows.training.exported import Done, read_done, write_done
-from workflows.training.job import TrainingRunError, TrainJob
+from workflows.training.exported import Done, forget_done, read_done, write_done
+from workflows.training.job import TrainJob
 from workflows.training.ownership import Ownership
 
 UNWORDED = ["--set", "queries.source=audio", "--data"]
@@ -163,14 +163,31 @@ def test_without_its_model_nothing_was_done(tmp_path: Path) -> None:
     assert read_done(str(tmp_path)) == Done(7, None)
 
 
-def test_a_run_that_another_owns_by_now_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken_over(job: TrainJob, *_: object) -> None:
-        Ownership.take(place(job.out))
-        raise TrainingRunError("another training has begun since")
+def test_of_two_recipes_at_once_the_one_that_owns_out_first_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out"]
+
+    def owns(job: TrainJob, own: Callable[[], Ownership], *_: object) -> None:
+        if job.recipe.seed == 2:  # the other has claimed and read all that this one has, and owns OUT a moment earlier
+            run(*asked, "--set", "seed=3")
+        own().expect()
+        raise ClusterError("enough")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("workflows.train.train_on_ray", taken_over)
+    monkeypatch.setattr("workflows.train.train_on_ray", owns)
     write_clips(tmp_path)
-    code, _, error = run("audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out")
-    assert (code, error) == (2, "soundquarry: another training has begun since\n")
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["clips"] == 2
+    code, _, error = run(*asked, "--set", "seed=2")
+    assert (code, "holds a run that differs in recipe.seed" in error) == (2, True), error
+    held = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (held["clips"], held["asked"]["recipe"]["seed"]) == (2, 3)
+
+
+def test_what_is_told_of_a_model_may_be_torn(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    for text in ("", "[]", '{"steps": 3, "of": 1}'):
+        (tmp_path / "done.json").write_text(text)
+        assert read_done(str(tmp_path)) is None
+    forget_done(str(tmp_path))
+    forget_done(str(tmp_path))
+    assert not (tmp_path / "done.json").exists()
