@@ -20,6 +20,8 @@ from workflows.training.job import TrainJob
 from workflows.training.ownership import Ownership
 
 UNWORDED = ["--set", "queries.source=audio", "--data"]
+TRAINED = ["audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out"]
+"""What `write_clips` wrote, without a word."""
 
 
 def write_clips(folder: Path) -> None:
@@ -130,9 +132,7 @@ def test_a_run_that_could_not_start_leaves_out_to_another(tmp_path: Path, monkey
     monkeypatch.setattr("workflows.train.train_on_ray", fails)
     write_clips(tmp_path)
     for seed in (1, 2):
-        code, _, error = run(
-            "audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set", f"seed={seed}"
-        )
+        code, _, error = run(*TRAINED, "--set", f"seed={seed}")
         assert (code, error) == (1, "soundquarry: there is no cluster\n")
 
 
@@ -145,14 +145,13 @@ def test_what_was_trained_before_is_said_and_not_trained_again(tmp_path: Path, m
     write_clips(tmp_path)
     write_done(Done(7, 2.5), "out")
     (tmp_path / "out" / "model.safetensors").write_bytes(b"of seven steps")
-    asked = ["audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out", "--set"]
     for steps in (7, 5):
-        code, out, _ = run(*asked, f"schedule.steps={steps}")
+        code, out, _ = run(*TRAINED, "--set", f"schedule.steps={steps}")
         assert code == 0
         assert "7 steps on 2 clips of 2 labels were done before; --set schedule.steps=N with a larger N goes on" in out
         assert "(validation SI-SDRi 2.50 dB)" in out
     with pytest.raises(AssertionError, match="nothing is left"):
-        run(*asked, "schedule.steps=8")
+        run(*TRAINED, "--set", "schedule.steps=8")
 
 
 def test_without_its_model_nothing_was_done(tmp_path: Path) -> None:
@@ -166,18 +165,16 @@ def test_without_its_model_nothing_was_done(tmp_path: Path) -> None:
 def test_of_two_recipes_at_once_the_one_that_owns_out_first_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["audio_only_debug", "--data", "plain", "--validation", "other", "--out", "out"]
-
     def owns(job: TrainJob, own: Callable[[], Ownership], *_: object) -> None:
         if job.recipe.seed == 2:  # the other has claimed and read all that this one has, and owns OUT a moment earlier
-            run(*asked, "--set", "seed=3")
+            run(*TRAINED, "--set", "seed=3")
         own().expect()
         raise ClusterError("enough")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("workflows.train.train_on_ray", owns)
     write_clips(tmp_path)
-    code, _, error = run(*asked, "--set", "seed=2")
+    code, _, error = run(*TRAINED, "--set", "seed=2")
     assert (code, "holds a run that differs in recipe.seed" in error) == (2, True), error
     held = json.loads((tmp_path / "out" / "run.json").read_text())
     assert (held["clips"], held["asked"]["recipe"]["seed"]) == (2, 3)
